@@ -1,0 +1,27 @@
+/** Errors that a person is meant to read. Imports nothing of ours. */
+
+/** An error of mydocker's own: one line, with the exit code that the command ends with. */
+export class MydockerError extends Error {
+  override readonly name: string = "MydockerError";
+  readonly exitCode: number;
+  /** What to do about it, if that is known. */
+  readonly hint?: string;
+
+  constructor(
+    message: string,
+    options: { exitCode?: number; cause?: unknown; hint?: string } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.exitCode = options.exitCode ?? 1;
+    if (options.hint !== undefined) this.hint = options.hint;
+  }
+}
+
+/** A command line that is wrong: exit code 125. */
+export class UsageError extends MydockerError {
+  override readonly name = "UsageError";
+
+  constructor(message: string) {
+    super(message, { exitCode: 125 });
+  }
+}

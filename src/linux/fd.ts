@@ -1,0 +1,189 @@
+/** File descriptors: open(2), openat2(2), read(2), write(2), pipe(2), poll(2), flock(2). Constants from fcntl.h, poll.h. */
+import { cString } from "../ffi/bytes.ts";
+import { check, Flags, retryInterrupted } from "../ffi/call.ts";
+import { libc } from "../ffi/libc.ts";
+import { defineStruct } from "../ffi/struct.ts";
+import { SYS } from "./syscall_numbers.ts";
+
+const arm = process.arch === "arm64";
+
+export const AT_FDCWD = -100;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_REMOVEDIR = 0x200;
+export const AT_SYMLINK_FOLLOW = 0x400;
+export const AT_EMPTY_PATH = 0x1000;
+export const AT_RECURSIVE = 0x8000;
+
+export const O = {
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_NOCTTY: 0o400,
+  O_TRUNC: 0o1000,
+  O_APPEND: 0o2000,
+  O_NONBLOCK: 0o4000,
+  O_DIRECTORY: arm ? 0o40000 : 0o200000,
+  O_NOFOLLOW: arm ? 0o100000 : 0o400000,
+  O_CLOEXEC: 0o2000000,
+  O_PATH: 0o10000000,
+} as const;
+
+export const RESOLVE = {
+  RESOLVE_NO_XDEV: 1,
+  RESOLVE_NO_MAGICLINKS: 2,
+  RESOLVE_NO_SYMLINKS: 4,
+  RESOLVE_BENEATH: 8,
+  RESOLVE_IN_ROOT: 16,
+} as const;
+
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const POLLERR = 8;
+export const POLLHUP = 16;
+
+export const LOCK_SH = 1;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
+/** openat(2), always close-on-exec. @returns a descriptor */
+export function openat(dirfd: number, path: string, flags: number, mode = 0): number {
+  const args = { path, dirfd: dirfd === AT_FDCWD ? undefined : dirfd, flags: new Flags(O, flags) };
+  const bytes = cString(path);
+  return retryInterrupted(() =>
+    check("open", args, libc.openat(dirfd, bytes, flags | O.O_CLOEXEC, mode)),
+  );
+}
+
+/** open(2), always close-on-exec. @returns a descriptor */
+export function open(path: string, flags: number, mode = 0): number {
+  return openat(AT_FDCWD, path, flags, mode);
+}
+
+const openHow = defineStruct({ flags: "u64", mode: "u64", resolve: "u64" });
+
+/** openat2(2), always close-on-exec: resolves `path` under the rules of `resolve`. @returns a descriptor */
+export function openat2(
+  dirfd: number,
+  path: string,
+  flags: number,
+  resolve: number,
+  mode = 0,
+): number {
+  const how = openHow.alloc();
+  openHow.set(how, "flags", flags | O.O_CLOEXEC);
+  openHow.set(how, "mode", mode);
+  openHow.set(how, "resolve", resolve);
+  const bytes = cString(path);
+  const args = {
+    path,
+    dirfd,
+    flags: new Flags(O, flags),
+    resolve: String(new Flags(RESOLVE, resolve)),
+  };
+  for (let attempt = 0; ; attempt++) {
+    const result = libc.openat2(SYS.openat2, dirfd, bytes, how, openHow.size);
+    try {
+      return check("openat2", args, result);
+    } catch (error) {
+      // EAGAIN: something was renamed while the path was walked (openat2(2)); try again.
+      if (
+        attempt >= 64 ||
+        !(
+          error instanceof Error &&
+          "code" in error &&
+          (error.code === "EAGAIN" || error.code === "EINTR")
+        )
+      )
+        throw error;
+    }
+  }
+}
+
+/** close(2). Never repeated: after EINTR the descriptor is gone on Linux. */
+export function close(fd: number): void {
+  check("close", { fd }, libc.close(fd));
+}
+
+/** close_range(2) over every descriptor from `first` up. */
+export function closeFrom(first: number): void {
+  check("close_range", { fd: first }, libc.close_range(SYS.close_range, first, 0xffffffff, 0));
+}
+
+/** read(2). @returns the count of bytes, 0 at the end */
+export function read(fd: number, buffer: Uint8Array): number {
+  return retryInterrupted(() => check("read", { fd }, libc.read(fd, buffer, buffer.length)));
+}
+
+/** write(2). @returns the count of bytes that were taken */
+export function write(fd: number, buffer: Uint8Array): number {
+  return retryInterrupted(() => check("write", { fd }, libc.write(fd, buffer, buffer.length)));
+}
+
+/** Writes all of `bytes` to a blocking descriptor. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += write(fd, bytes.subarray(at));
+}
+
+/** pipe2(2), close-on-exec. @returns [read end, write end] */
+export function pipe(): [number, number] {
+  const pair = new Int32Array(2);
+  check("pipe2", {}, libc.pipe2(pair, O.O_CLOEXEC));
+  return [pair[0] as number, pair[1] as number];
+}
+
+/** dup3(2) without flags: `to` becomes a copy of `from` that survives execve(2). */
+export function dupOnto(from: number, to: number): void {
+  if (from === to) fcntl(from, F_SETFD, 0);
+  else check("dup3", { fd: from, to }, libc.dup3(from, to, 0));
+}
+
+export const F_DUPFD_CLOEXEC = 1030;
+export const F_SETFD = 2;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+
+/** fcntl(2). */
+export function fcntl(fd: number, command: number, argument = 0): number {
+  return check("fcntl", { fd, command, argument }, libc.fcntl(fd, command, argument));
+}
+
+/** flock(2). Throws EWOULDBLOCK (EAGAIN) with LOCK_NB when another holds it. */
+export function flock(fd: number, operation: number): void {
+  retryInterrupted(() => check("flock", { fd, operation }, libc.flock(fd, operation)));
+}
+
+/** fsync(2). */
+export function fsync(fd: number): void {
+  check("fsync", { fd }, libc.fsync(fd));
+}
+
+/** One descriptor of a poll(2) call; `revents` is filled in. */
+export interface PollEntry {
+  readonly fd: number;
+  readonly events: number;
+  revents: number;
+}
+
+const pollfd = defineStruct({ fd: "i32", events: "i16", revents: "i16" });
+
+/** poll(2). @param timeout milliseconds, -1 for ever. @returns the count of ready entries; 0 after a signal or the time-out */
+export function poll(entries: PollEntry[], timeout: number): number {
+  const set = pollfd.alloc(Math.max(1, entries.length));
+  entries.forEach((entry, index) => {
+    pollfd.set(set, "fd", entry.fd, index);
+    pollfd.set(set, "events", entry.events, index);
+  });
+  let ready: number;
+  try {
+    ready = check("poll", { timeout }, libc.poll(set, entries.length, timeout));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EINTR") ready = 0;
+    else throw error;
+  }
+  entries.forEach((entry, index) => {
+    entry.revents = ready === 0 ? 0 : pollfd.get(set, "revents", index);
+  });
+  return ready;
+}

@@ -1,0 +1,367 @@
+/** Files and directories by name: stat, mkdir, mknod, links, ownership, reading and replacing whole files. */
+import { cString, decodeBytes, encodeBytes } from "../ffi/bytes.ts";
+import { check, isErrno } from "../ffi/call.ts";
+import { libc } from "../ffi/libc.ts";
+import { defineStruct } from "../ffi/struct.ts";
+import {
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  close,
+  fsync,
+  O,
+  open,
+  openat,
+  read,
+  writeAll,
+} from "./fd.ts";
+import { SYS } from "./syscall_numbers.ts";
+
+// sys/stat.h
+export const S_IFMT = 0o170000;
+export const S_IFIFO = 0o010000;
+export const S_IFCHR = 0o020000;
+export const S_IFDIR = 0o040000;
+export const S_IFBLK = 0o060000;
+export const S_IFREG = 0o100000;
+export const S_IFLNK = 0o120000;
+
+const statxBuffer = defineStruct({
+  mask: "u32",
+  blksize: "u32",
+  attributes: "u64",
+  nlink: "u32",
+  uid: "u32",
+  gid: "u32",
+  mode: "u16",
+  pad: "u16",
+  ino: "u64",
+  size: "u64",
+  blocks: "u64",
+  attributesMask: "u64",
+  atime: "i64",
+  atimeNsec: "u32",
+  atimePad: "i32",
+  btime: "i64",
+  btimeNsec: "u32",
+  btimePad: "i32",
+  ctime: "i64",
+  ctimeNsec: "u32",
+  ctimePad: "i32",
+  mtime: "i64",
+  mtimeNsec: "u32",
+  mtimePad: "i32",
+  rdevMajor: "u32",
+  rdevMinor: "u32",
+  devMajor: "u32",
+  devMinor: "u32",
+  rest: { bytes: 112 },
+});
+
+/** What statx(2) says of a file. */
+export interface Stat {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly ino: number;
+  /** bytes */
+  readonly size: number;
+  /** 512-byte units */
+  readonly blocks: number;
+  readonly nlink: number;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  /** seconds since 1970 */
+  readonly mtime: number;
+}
+
+/** statx(2) on `path` below `dirfd`. */
+export function statAt(dirfd: number, path: string, flags = 0): Stat {
+  const buffer = statxBuffer.alloc();
+  check("statx", { path }, libc.statx(dirfd, cString(path), flags, 0x7ff, buffer));
+  const get = (field: Parameters<typeof statxBuffer.get>[1]) => statxBuffer.get(buffer, field);
+  return {
+    mode: get("mode"),
+    uid: get("uid"),
+    gid: get("gid"),
+    ino: get("ino"),
+    size: get("size"),
+    blocks: get("blocks"),
+    nlink: get("nlink"),
+    rdevMajor: get("rdevMajor"),
+    rdevMinor: get("rdevMinor"),
+    mtime: get("mtime"),
+  };
+}
+
+export const stat = (path: string): Stat => statAt(AT_FDCWD, path);
+export const lstat = (path: string): Stat => statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
+
+/** Runs a call that may find nothing: its value, or undefined for ENOENT and ENOTDIR. */
+export function ifExists<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/** mkdir(2). */
+export function mkdir(path: string, mode = 0o777, dirfd: number = AT_FDCWD): void {
+  check("mkdir", { path }, libc.mkdirat(dirfd, cString(path), mode));
+}
+
+/** Makes a directory and its missing parents, for paths of our own state (trusted, on the host). */
+export function makeDirectories(path: string, mode = 0o700): void {
+  try {
+    mkdir(path, mode);
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return;
+    const parent = path.slice(0, path.lastIndexOf("/"));
+    if (!isErrno(error, "ENOENT") || parent === "") throw error;
+    makeDirectories(parent, mode);
+    makeDirectories(path, mode);
+  }
+}
+
+/** mknod(2). */
+export function mknod(
+  dirfd: number,
+  path: string,
+  mode: number,
+  major: number,
+  minor: number,
+): void {
+  // makedev(3): the low 8 bits of minor, 12 bits of major, the high bits of minor.
+  const device = (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12);
+  check(
+    "mknod",
+    { path, device: `${major}:${minor}` },
+    libc.mknodat(dirfd, cString(path), mode, device >>> 0),
+  );
+}
+
+/** symlink(2). */
+export function symlink(target: string, path: string, dirfd: number = AT_FDCWD): void {
+  check("symlink", { path, to: target }, libc.symlinkat(cString(target), dirfd, cString(path)));
+}
+
+/** link(2). */
+export function link(fromDir: number, from: string, toDir: number, to: string): void {
+  check("link", { source: from, to }, libc.linkat(fromDir, cString(from), toDir, cString(to), 0));
+}
+
+/** unlink(2). */
+export function unlink(path: string, dirfd: number = AT_FDCWD): void {
+  check("unlink", { path }, libc.unlinkat(dirfd, cString(path), 0));
+}
+
+/** rmdir(2). */
+export function rmdir(path: string, dirfd: number = AT_FDCWD): void {
+  check("rmdir", { path }, libc.unlinkat(dirfd, cString(path), AT_REMOVEDIR));
+}
+
+/** rename(2). */
+export function rename(from: string, to: string): void {
+  check(
+    "rename",
+    { source: from, to },
+    libc.renameat(AT_FDCWD, cString(from), AT_FDCWD, cString(to)),
+  );
+}
+
+/** readlink(2). @returns the link's target, at most 4095 bytes */
+export function readlink(path: string, dirfd: number = AT_FDCWD): string {
+  const buffer = new Uint8Array(4096);
+  const length = check(
+    "readlink",
+    { path },
+    libc.readlinkat(dirfd, cString(path), buffer, buffer.length),
+  );
+  return decodeBytes(buffer.subarray(0, length));
+}
+
+/** chmod by descriptor. */
+export function fchmod(fd: number, mode: number): void {
+  check("fchmod", { fd, mode: mode.toString(8) }, libc.fchmod(fd, mode));
+}
+
+/** chmod(2), follows links. */
+export function chmodAt(dirfd: number, path: string, mode: number): void {
+  check("chmod", { path, mode: mode.toString(8) }, libc.fchmodat(dirfd, cString(path), mode, 0));
+}
+
+/** chown without following links; with an empty path and AT_EMPTY_PATH, of the descriptor itself. */
+export function chownAt(
+  dirfd: number,
+  path: string,
+  uid: number,
+  gid: number,
+  flags: number = AT_SYMLINK_NOFOLLOW,
+): void {
+  check("chown", { path, uid, gid }, libc.fchownat(dirfd, cString(path), uid, gid, flags));
+}
+
+/** utimensat(2) without following links: both times set to `seconds` and `nanoseconds`. */
+export function setTimesAt(
+  dirfd: number,
+  path: string,
+  seconds: number,
+  nanoseconds: number,
+): void {
+  const times = new BigInt64Array([
+    BigInt(seconds),
+    BigInt(nanoseconds),
+    BigInt(seconds),
+    BigInt(nanoseconds),
+  ]);
+  check("utimensat", { path }, libc.utimensat(dirfd, cString(path), times, AT_SYMLINK_NOFOLLOW));
+}
+
+/** lsetxattr(2). */
+export function setXattr(path: string, name: string, value: Uint8Array): void {
+  check(
+    "lsetxattr",
+    { path, name },
+    libc.lsetxattr(cString(path), cString(name), value, value.length, 0),
+  );
+}
+
+/** chdir(2). */
+export function chdir(path: string): void {
+  check("chdir", { path }, libc.chdir(cString(path)));
+}
+
+/** fchdir(2). */
+export function fchdir(fd: number): void {
+  check("fchdir", { fd }, libc.fchdir(fd));
+}
+
+/** getcwd(2) as the kernel says it: a directory outside the root starts with "(unreachable)". */
+export function getcwd(): string {
+  const buffer = new Uint8Array(4097);
+  const length = check("getcwd", {}, libc.getcwd(SYS.getcwd, buffer, buffer.length));
+  return decodeBytes(buffer.subarray(0, length - 1));
+}
+
+/** Reads from a descriptor to its end, at most `limit` bytes. */
+export function readToEnd(fd: number, limit = 1 << 30): Uint8Array {
+  let buffer = new Uint8Array(16384);
+  let length = 0;
+  for (;;) {
+    if (length === buffer.length) {
+      const larger = new Uint8Array(buffer.length * 4);
+      larger.set(buffer);
+      buffer = larger;
+    }
+    const count = read(fd, buffer.subarray(length));
+    if (count === 0 || length >= limit) return buffer.subarray(0, length);
+    length += count;
+  }
+}
+
+/** A whole file's bytes. */
+export function readFileBytes(path: string, dirfd: number = AT_FDCWD): Uint8Array {
+  const fd = openat(dirfd, path, O.O_RDONLY);
+  try {
+    return readToEnd(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** A whole file as a byte string. */
+export function readFile(path: string): string {
+  return decodeBytes(readFileBytes(path));
+}
+
+/** Writes `text` to an existing file in one write(2), as cgroup and proc files want it. */
+export function writeControl(path: string, text: string): void {
+  const fd = open(path, O.O_WRONLY);
+  try {
+    const bytes = encodeBytes(text);
+    check(
+      "write",
+      { source: JSON.stringify(text.trimEnd()), to: path },
+      libc.write(fd, bytes, bytes.length),
+    );
+  } finally {
+    close(fd);
+  }
+}
+
+/** Replaces a file: a temporary one beside it, synced if `durable`, renamed into place. */
+export function replaceFile(
+  path: string,
+  text: string,
+  options: { durable?: boolean; mode?: number } = {},
+): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  const fd = open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, options.mode ?? 0o600);
+  try {
+    writeAll(fd, encodeBytes(text));
+    if (options.durable === true) fsync(fd);
+  } catch (error) {
+    unlink(temporary);
+    throw error;
+  } finally {
+    close(fd);
+  }
+  rename(temporary, path);
+  if (options.durable === true) syncDirectory(path.slice(0, path.lastIndexOf("/")) || "/");
+}
+
+/** Makes a rename in a directory durable. */
+export function syncDirectory(path: string): void {
+  const fd = open(path, O.O_RDONLY | O.O_DIRECTORY);
+  try {
+    fsync(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Names in a directory, without "." and ".."; unsorted. */
+export function readDirectory(path: string, dirfd: number = AT_FDCWD): string[] {
+  const fd = openat(dirfd, path, O.O_RDONLY | O.O_DIRECTORY);
+  try {
+    const names: string[] = [];
+    const buffer = new Uint8Array(32768);
+    const view = new DataView(buffer.buffer);
+    for (;;) {
+      const length = check(
+        "getdents64",
+        { path },
+        libc.getdents64(SYS.getdents64, fd, buffer, buffer.length),
+      );
+      if (length === 0) return names;
+      // struct linux_dirent64 { u64 ino; s64 off; u16 reclen; u8 type; char name[]; }
+      for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
+        const end = buffer.indexOf(0, at + 19);
+        const name = decodeBytes(buffer.subarray(at + 19, end));
+        if (name !== "." && name !== "..") names.push(name);
+      }
+    }
+  } finally {
+    close(fd);
+  }
+}
+
+/** Removes a tree without leaving it: never through symbolic links, never across into another name. Missing is fine. */
+export function removeTree(path: string, dirfd: number = AT_FDCWD): void {
+  try {
+    unlink(path, dirfd);
+    return;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return;
+    if (!isErrno(error, "EISDIR", "EPERM")) throw error;
+  }
+  const fd = openat(dirfd, path, O.O_RDONLY | O.O_DIRECTORY | O.O_NOFOLLOW);
+  try {
+    for (const name of readDirectory(".", fd)) removeTree(name, fd);
+  } finally {
+    close(fd);
+  }
+  ifExists(() => rmdir(path, dirfd));
+}

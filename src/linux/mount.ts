@@ -1,0 +1,169 @@
+/** Mounts: mount(2), umount2(2), pivot_root(2), the file-descriptor mount API, statfs(2). Constants from linux/mount.h. */
+import { cString } from "../ffi/bytes.ts";
+import { check, Flags } from "../ffi/call.ts";
+import { libc } from "../ffi/libc.ts";
+import { defineStruct } from "../ffi/struct.ts";
+import { AT_EMPTY_PATH } from "./fd.ts";
+import { SYS } from "./syscall_numbers.ts";
+
+export const MS = {
+  MS_RDONLY: 1,
+  MS_NOSUID: 2,
+  MS_NODEV: 4,
+  MS_NOEXEC: 8,
+  MS_SYNCHRONOUS: 16,
+  MS_REMOUNT: 32,
+  MS_NOATIME: 1024,
+  MS_NODIRATIME: 2048,
+  MS_BIND: 4096,
+  MS_MOVE: 8192,
+  MS_REC: 16384,
+  MS_UNBINDABLE: 1 << 17,
+  MS_PRIVATE: 1 << 18,
+  MS_SLAVE: 1 << 19,
+  MS_SHARED: 1 << 20,
+  MS_RELATIME: 1 << 21,
+  MS_STRICTATIME: 1 << 24,
+} as const;
+
+export const MNT_DETACH = 2;
+export const OPEN_TREE = {
+  OPEN_TREE_CLONE: 1,
+  OPEN_TREE_CLOEXEC: 0o2000000,
+  AT_EMPTY_PATH,
+  AT_RECURSIVE: 0x8000,
+} as const;
+export const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
+export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
+export const MOUNT_ATTR = {
+  MOUNT_ATTR_RDONLY: 1,
+  MOUNT_ATTR_NOSUID: 2,
+  MOUNT_ATTR_NODEV: 4,
+  MOUNT_ATTR_NOEXEC: 8,
+  MOUNT_ATTR_NOATIME: 0x10,
+} as const;
+
+// linux/magic.h
+export const CGROUP_SUPER_MAGIC = 0x27e0eb;
+export const CGROUP2_SUPER_MAGIC = 0x63677270;
+export const PROC_SUPER_MAGIC = 0x9fa0;
+
+/** mount(2). */
+export function mount(
+  source: string | null,
+  target: string,
+  type: string | null,
+  flags: number,
+  data?: string,
+): void {
+  const text = (value: string | null | undefined) =>
+    value === null || value === undefined ? null : cString(value);
+  const [from, to, kind, options] = [text(source), cString(target), text(type), text(data)];
+  check(
+    "mount",
+    { source: source ?? type, on: target, data, flags: new Flags(MS, flags) },
+    libc.mount(from, to, kind, flags, options),
+  );
+}
+
+/** umount2(2). */
+export function umount(target: string, flags = 0): void {
+  check(
+    "umount",
+    { path: target, flags: new Flags({ MNT_DETACH }, flags) },
+    libc.umount2(cString(target), flags),
+  );
+}
+
+/** pivot_root(2). */
+export function pivotRoot(newRoot: string, putOld: string): void {
+  check(
+    "pivot_root",
+    { path: newRoot, old: putOld },
+    libc.pivot_root(SYS.pivot_root, cString(newRoot), cString(putOld)),
+  );
+}
+
+/** fsopen(2). @returns a file system context's descriptor */
+export function fsopen(type: string): number {
+  return check("fsopen", { name: type }, libc.fsopen(SYS.fsopen, cString(type), 1));
+}
+
+/** fsconfig(2), FSCONFIG_SET_STRING. */
+export function fsconfigString(fd: number, key: string, value: string): void {
+  check(
+    "fsconfig",
+    { name: key, value },
+    libc.fsconfig(SYS.fsconfig, fd, 1, cString(key), cString(value), 0),
+  );
+}
+
+/** fsconfig(2), FSCONFIG_CMD_CREATE. */
+export function fsconfigCreate(fd: number): void {
+  check("fsconfig", { name: "create" }, libc.fsconfig(SYS.fsconfig, fd, 6, null, null, 0));
+}
+
+/** fsmount(2). @returns the descriptor of a detached mount: gone when the last descriptor is closed */
+export function fsmount(fd: number, attributes = 0): number {
+  return check(
+    "fsmount",
+    { flags: new Flags(MOUNT_ATTR, attributes) },
+    libc.fsmount(SYS.fsmount, fd, 1, attributes),
+  );
+}
+
+/** open_tree(2) with OPEN_TREE_CLONE. @returns the descriptor of a detached copy of the mount at `path` */
+export function cloneTree(dirfd: number, path: string, recursive: boolean): number {
+  const flags =
+    OPEN_TREE.OPEN_TREE_CLONE |
+    OPEN_TREE.OPEN_TREE_CLOEXEC |
+    AT_EMPTY_PATH |
+    (recursive ? OPEN_TREE.AT_RECURSIVE : 0);
+  return check(
+    "open_tree",
+    { path, flags: new Flags(OPEN_TREE, flags) },
+    libc.open_tree(SYS.open_tree, dirfd, cString(path), flags),
+  );
+}
+
+/** move_mount(2) from one descriptor onto another. */
+export function moveMount(fromFd: number, toFd: number, name = ""): void {
+  const empty = cString("");
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  check(
+    "move_mount",
+    { fd: fromFd, on: name || toFd },
+    libc.move_mount(SYS.move_mount, fromFd, empty, toFd, empty, flags),
+  );
+}
+
+const mountAttr = defineStruct({
+  attrSet: "u64",
+  attrClr: "u64",
+  propagation: "u64",
+  usernsFd: "u64",
+});
+
+/** mount_setattr(2) on the mount that `fd` names. */
+export function mountSetAttributes(
+  fd: number,
+  change: { set?: number; clear?: number; propagation?: number; recursive?: boolean },
+): void {
+  const attr = mountAttr.alloc();
+  mountAttr.set(attr, "attrSet", change.set ?? 0);
+  mountAttr.set(attr, "attrClr", change.clear ?? 0);
+  mountAttr.set(attr, "propagation", change.propagation ?? 0);
+  const flags = AT_EMPTY_PATH | (change.recursive === true ? OPEN_TREE.AT_RECURSIVE : 0);
+  check(
+    "mount_setattr",
+    { fd, flags: new Flags(MOUNT_ATTR, change.set ?? 0) },
+    libc.mount_setattr(SYS.mount_setattr, fd, cString(""), flags, attr, mountAttr.size),
+  );
+}
+
+/** The file system's magic number at `path` (statfs(2), linux/magic.h). */
+export function fileSystemMagic(path: string): number {
+  const buffer = new Uint8Array(128);
+  check("statfs", { path }, libc.statfs(cString(path), buffer));
+  return Number(new DataView(buffer.buffer).getBigInt64(0, true));
+}

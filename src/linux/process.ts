@@ -1,0 +1,242 @@
+/** Processes: clone(2), execve(2), waitid(2), pidfds, prctl(2), credentials, limits, signals. */
+import { cString, encodeBytes } from "../ffi/bytes.ts";
+import { check, Flags, retryInterrupted } from "../ffi/call.ts";
+import { addressOf, libc } from "../ffi/libc.ts";
+import { defineStruct } from "../ffi/struct.ts";
+import { SYS } from "./syscall_numbers.ts";
+
+// linux/sched.h
+export const CLONE = {
+  CLONE_NEWTIME: 0x80,
+  CLONE_FS: 0x200,
+  CLONE_PIDFD: 0x1000,
+  CLONE_NEWNS: 0x20000,
+  CLONE_NEWCGROUP: 0x2000000,
+  CLONE_NEWUTS: 0x4000000,
+  CLONE_NEWIPC: 0x8000000,
+  CLONE_NEWUSER: 0x10000000,
+  CLONE_NEWPID: 0x20000000,
+  CLONE_NEWNET: 0x40000000,
+} as const;
+
+// asm/signal.h
+export const SIGNALS = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGSTKFLT: 16,
+  SIGCHLD: 17,
+  SIGCONT: 18,
+  SIGSTOP: 19,
+  SIGTSTP: 20,
+  SIGTTIN: 21,
+  SIGTTOU: 22,
+  SIGURG: 23,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGVTALRM: 26,
+  SIGPROF: 27,
+  SIGWINCH: 28,
+  SIGIO: 29,
+  SIGPWR: 30,
+  SIGSYS: 31,
+} as const;
+
+// linux/prctl.h
+export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_DUMPABLE = 4;
+export const PR_SET_KEEPCAPS = 8;
+export const PR_CAPBSET_DROP = 24;
+export const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_CAP_AMBIENT = 47;
+export const PR_CAP_AMBIENT_RAISE = 2;
+export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+
+export const getpid = (): number => libc.getpid();
+export const geteuid = (): number => libc.geteuid();
+
+/** unshare(2). */
+export function unshare(flags: number): void {
+  check("unshare", { flags: new Flags(CLONE, flags) }, libc.unshare(flags));
+}
+
+/** setns(2). @param type one of CLONE_NEW*, or 0 for any */
+export function setns(fd: number, type = 0): void {
+  check("setns", { fd, flags: new Flags(CLONE, type) }, libc.setns(fd, type));
+}
+
+/** A NULL-terminated vector of C strings, as execve(2) takes it. Keep the whole value alive until the call. */
+export interface StringVector {
+  readonly strings: Uint8Array[];
+  readonly pointers: BigUint64Array;
+}
+
+export function stringVector(values: readonly string[]): StringVector {
+  const strings = values.map(cString);
+  const pointers = new BigUint64Array(values.length + 1);
+  strings.forEach((bytes, index) => {
+    pointers[index] = BigInt(addressOf(bytes));
+  });
+  return { strings, pointers };
+}
+
+/** execve(2). Returns only by throwing. */
+export function execve(path: string, argv: StringVector, env: StringVector): never {
+  check("execve", { path }, libc.execve(cString(path), argv.pointers, env.pointers));
+  throw new Error("execve returned");
+}
+
+/** execveat(2) of the file that `fd` names. Returns only by throwing. */
+export function execveFd(fd: number, argv: StringVector, env: StringVector): never {
+  const AT_EMPTY_PATH = 0x1000;
+  check(
+    "execveat",
+    { fd },
+    libc.execveat(SYS.execveat, fd, cString(""), argv.pointers, env.pointers, AT_EMPTY_PATH),
+  );
+  throw new Error("execveat returned");
+}
+
+/** _exit(2): ends the process without running anything of the JavaScript runtime's. */
+export function exitNow(status: number): never {
+  libc._exit(status);
+  throw new Error("_exit returned");
+}
+
+/** kill(2). */
+export function kill(pid: number, signal: number): void {
+  check("kill", { pid, signal }, libc.kill(pid, signal));
+}
+
+/** pidfd_open(2). */
+export function pidfdOpen(pid: number): number {
+  return check("pidfd_open", { pid }, libc.pidfd_open(SYS.pidfd_open, pid, 0));
+}
+
+/** pidfd_send_signal(2). */
+export function pidfdSendSignal(pidfd: number, signal: number): void {
+  check(
+    "pidfd_send_signal",
+    { fd: pidfd, signal },
+    libc.pidfd_send_signal(SYS.pidfd_send_signal, pidfd, signal, null, 0),
+  );
+}
+
+/** How a process ended: its exit code, or the signal that killed it. */
+export interface ExitStatus {
+  readonly code: number;
+  readonly signal?: number;
+}
+
+const siginfo = defineStruct({
+  signo: "i32",
+  errno: "i32",
+  code: "i32",
+  pad: "i32",
+  pid: "i32",
+  uid: "u32",
+  status: "i32",
+  rest: { bytes: 100 },
+});
+const CLD_EXITED = 1;
+export const P_ALL = 0;
+export const P_PID = 1;
+export const P_PIDFD = 3;
+const WEXITED = 4;
+export const WNOHANG = 1;
+
+/** waitid(2) for an exited child. @returns undefined with WNOHANG when none has ended */
+export function waitExit(
+  type: number,
+  id: number,
+  options = 0,
+): (ExitStatus & { pid: number }) | undefined {
+  const info = siginfo.alloc();
+  retryInterrupted(() => check("waitid", { id }, libc.waitid(type, id, info, WEXITED | options)));
+  const pid = siginfo.get(info, "pid");
+  if (pid === 0) return undefined;
+  const status = siginfo.get(info, "status");
+  return siginfo.get(info, "code") === CLD_EXITED
+    ? { pid, code: status }
+    : { pid, code: 128 + status, signal: status };
+}
+
+/** prctl(2) with integer arguments. */
+export function prctl(option: number, arg2 = 0, arg3 = 0): number {
+  return check("prctl", { option, arg2, arg3 }, libc.prctl(option, arg2, arg3, 0, 0));
+}
+
+export const setsid = (): number => check("setsid", {}, libc.setsid());
+export const umask = (mask: number): number => libc.umask(mask);
+
+/** setgroups(2), then setresgid(2), then setresuid(2): the order that cannot leave a privileged group behind. */
+export function setCredentials(uid: number, gid: number, groups: readonly number[]): void {
+  const list = Uint32Array.from([...groups, 0]);
+  check(
+    "setgroups",
+    { groups: groups.join(",") },
+    libc.setgroups(SYS.setgroups, groups.length, list),
+  );
+  check("setresgid", { gid }, libc.setresgid(SYS.setresgid, gid, gid, gid));
+  check("setresuid", { uid }, libc.setresuid(SYS.setresuid, uid, uid, uid));
+}
+
+/** capset(2), version 3, for the calling thread. Bit n of a set is capability n. */
+export function capset(effective: bigint, permitted: bigint, inheritable: bigint): void {
+  const header = new Uint32Array([0x20080522, 0]);
+  const low = (set: bigint) => Number(set & 0xffffffffn);
+  const high = (set: bigint) => Number(set >> 32n);
+  const data = new Uint32Array([
+    low(effective),
+    low(permitted),
+    low(inheritable),
+    high(effective),
+    high(permitted),
+    high(inheritable),
+  ]);
+  check("capset", { permitted: permitted.toString(16) }, libc.capset(SYS.capset, header, data));
+}
+
+/** setrlimit(2) of the calling process. Values in the resource's own unit; RLIM_INFINITY is 2^64-1. */
+export function setrlimit(resource: number, soft: bigint, hard: bigint, name: string): void {
+  const limit = new BigUint64Array([soft, hard]);
+  check("setrlimit", { name, soft, hard }, libc.prlimit(0, resource, limit, null));
+}
+
+/** Unblocks every signal in the calling thread (sigprocmask(2), SIG_SETMASK). */
+export function unblockSignals(): void {
+  check("sigprocmask", {}, libc.sigprocmask(2, new Uint8Array(128), null));
+}
+
+/** Gives every signal its default action again: execve(2) keeps ignored ones ignored. */
+export function resetSignals(): void {
+  const action = new Uint8Array(32);
+  for (let signal = 1; signal <= 64; signal++) {
+    if (signal !== SIGNALS.SIGKILL && signal !== SIGNALS.SIGSTOP)
+      libc.rt_sigaction(SYS.rt_sigaction, signal, action, null, 8);
+  }
+}
+
+/** sethostname(2). */
+export function sethostname(name: string): void {
+  const bytes = encodeBytes(name);
+  check("sethostname", { name }, libc.sethostname(bytes, bytes.length));
+}
+
+/** setdomainname(2). */
+export function setdomainname(name: string): void {
+  const bytes = encodeBytes(name);
+  check("setdomainname", { name }, libc.setdomainname(bytes, bytes.length));
+}

@@ -1,0 +1,133 @@
+/** Finding the container's command, and saying why it does not start. Runs inside the container's root. */
+import { decodeBytes } from "../ffi/bytes.ts";
+import type { SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
+import { close, O, open, read } from "../linux/fd.ts";
+import { ifExists, S_IFDIR, S_IFMT, S_IFREG, stat } from "../linux/file.ts";
+
+/** Why a command cannot be run, and the exit code for it: 127 not found, 126 found but not runnable. */
+export interface ExecProblem {
+  readonly problem: string;
+  readonly exitCode: 126 | 127;
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Looks a command up as execvp(3) does, in the PATH that the container's environment gives. */
+export function findExecutable(
+  command: string,
+  env: readonly string[],
+): { path: string } | ExecProblem {
+  if (command === "") return { problem: "the command is an empty string", exitCode: 127 };
+  if (command.includes("/")) return { path: command };
+  const path = env.findLast((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH;
+  let refused: string | undefined;
+  for (const directory of path.split(":")) {
+    const candidate = `${directory || "."}/${command}`;
+    const found = ifExists(() => stat(candidate));
+    if (found === undefined || (found.mode & S_IFMT) !== S_IFREG) continue;
+    if ((found.mode & 0o111) !== 0) return { path: candidate };
+    refused ??= candidate;
+  }
+  if (refused !== undefined)
+    return {
+      problem: `exec ${refused}: permission denied: not executable (mode lacks x)`,
+      exitCode: 126,
+    };
+  return {
+    problem: `exec: ${JSON.stringify(command)}: executable file not found in $PATH`,
+    exitCode: 127,
+  };
+}
+
+const MACHINES: Readonly<Record<number, string>> = {
+  3: "i386",
+  8: "mips",
+  20: "ppc",
+  21: "ppc64",
+  22: "s390x",
+  40: "arm",
+  62: "x86-64",
+  183: "arm64",
+  243: "riscv",
+};
+const OWN_MACHINE = process.arch === "arm64" ? 183 : 62;
+
+/** Turns a failed execve(2) into the culprit: mode, shebang, line ends, architecture, ELF interpreter. */
+export function explainExec(path: string, error: SysError): ExecProblem {
+  const say = (why: string, exitCode: 126 | 127 = 126): ExecProblem => ({
+    problem: `exec ${path}: ${why}`,
+    exitCode,
+  });
+  const file = ifExists(() => stat(path));
+  if (file === undefined)
+    return say(
+      error.code === "ENOENT" || error.code === "ENOTDIR"
+        ? "no such file or directory"
+        : errnoText(error.errno),
+      127,
+    );
+  if ((file.mode & S_IFMT) === S_IFDIR) return say("is a directory");
+  if ((file.mode & 0o111) === 0) return say("permission denied: not executable (mode lacks x)");
+  const head = readHead(path);
+  if (head === undefined) return say(errnoText(error.errno));
+  if (head[0] === 0x23 && head[1] === 0x21) {
+    const line = decodeBytes(head.subarray(2, Math.max(2, head.indexOf(10)))).trimStart();
+    const interpreter = line.split(/[ \t]/)[0] ?? "";
+    if (interpreter.endsWith("\r"))
+      return say(
+        `bad interpreter ${JSON.stringify(interpreter)}: the script has Windows line ends (CRLF); convert it with dos2unix`,
+      );
+    if (ifExists(() => stat(interpreter)) === undefined)
+      return say(`bad interpreter: ${interpreter}: no such file or directory`);
+    return say(`bad interpreter: ${interpreter}: ${errnoText(error.errno)}`);
+  }
+  if (head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46) {
+    const machine = (head[18] ?? 0) | ((head[19] ?? 0) << 8);
+    if (machine !== OWN_MACHINE)
+      return say(
+        `wrong architecture: the file is for ${MACHINES[machine] ?? `machine ${machine}`}, this host is ${MACHINES[OWN_MACHINE]}`,
+      );
+    const interpreter = elfInterpreter(head);
+    if (interpreter !== undefined && ifExists(() => stat(interpreter)) === undefined)
+      return say(
+        `missing ELF interpreter ${interpreter}: the file is linked against a libc that this image does not have`,
+      );
+    return say(errnoText(error.errno));
+  }
+  if (error.code === "ENOEXEC")
+    return say("exec format error: neither an ELF file nor a script with a #! line");
+  return say(errnoText(error.errno));
+}
+
+function readHead(path: string): Uint8Array | undefined {
+  try {
+    const fd = open(path, O.O_RDONLY);
+    try {
+      const buffer = new Uint8Array(4096);
+      return buffer.subarray(0, read(fd, buffer));
+    } finally {
+      close(fd);
+    }
+  } catch {
+    return undefined; // not readable: the caller still has the errno of execve
+  }
+}
+
+/** PT_INTERP of a 64-bit ELF file (elf(5)), when it lies in the first 4096 bytes. */
+function elfInterpreter(head: Uint8Array): string | undefined {
+  if (head[4] !== 2 || head.length < 64) return undefined;
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  const table = Number(view.getBigUint64(32, true));
+  const [entrySize, count] = [view.getUint16(54, true), view.getUint16(56, true)];
+  for (let i = 0; i < count; i++) {
+    const at = table + i * entrySize;
+    if (at + 56 > head.length) return undefined;
+    if (view.getUint32(at, true) !== 3) continue;
+    const offset = Number(view.getBigUint64(at + 8, true));
+    const size = Number(view.getBigUint64(at + 32, true));
+    if (offset + size > head.length || size === 0) return undefined;
+    return decodeBytes(head.subarray(offset, offset + size - 1));
+  }
+  return undefined;
+}
