@@ -1,0 +1,94 @@
+/** What `run` was asked for: the command line parsed, nothing looked up yet. All strings are byte strings (ffi/bytes.ts). */
+
+/** `-v` and `--mount` and `--tmpfs`. */
+export type MountRequest =
+  | {
+      readonly type: "bind";
+      /** absolute path of the host */
+      readonly source: string;
+      /** absolute path in the container */
+      readonly target: string;
+      readonly readonly: boolean;
+      /** `-v` makes a missing source; `--mount` refuses it. */
+      readonly createSource: boolean;
+      readonly propagation?: "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
+      /** false only with `bind-nonrecursive` */
+      readonly recursive: boolean;
+    }
+  | {
+      readonly type: "tmpfs";
+      readonly target: string;
+      /** options of mount(8), e.g. `["size=64m", "mode=1777"]` */
+      readonly options: readonly string[];
+    };
+
+/** `--ulimit TYPE=SOFT[:HARD]`; `name` as in `RLIMIT_NOFILE`; -1 is given as 2^64-1. */
+export interface UlimitRequest {
+  readonly name: string;
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+/** Limits; what is absent is not limited. -1 means "unlimited" where Docker allows it. */
+export interface ResourceRequest {
+  /** bytes */
+  readonly memory?: number;
+  /** bytes of memory and swap together; -1: swap without limit */
+  readonly memorySwap?: number;
+  /** bytes */
+  readonly memoryReservation?: number;
+  /** processors, `--cpus 1.5`: becomes quota and period */
+  readonly cpus?: number;
+  readonly cpuShares?: number;
+  /** microseconds */
+  readonly cpuQuota?: number;
+  /** microseconds */
+  readonly cpuPeriod?: number;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  readonly pidsLimit?: number;
+}
+
+export interface RunOptions {
+  /** The first positional: an image, or a command of the default image. Absent with `--rootfs` or no positional. */
+  readonly image?: string;
+  /** `--rootfs`: a directory of the host, absolute. */
+  readonly rootfs?: string;
+  /** What follows the image (with `--rootfs`: all positionals). */
+  readonly args: readonly string[];
+  readonly name?: string;
+  readonly remove: boolean;
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  readonly init: boolean;
+  readonly privileged: boolean;
+  readonly readonlyRoot: boolean;
+  readonly noNewPrivileges: boolean;
+  readonly hostname?: string;
+  readonly domainname?: string;
+  readonly workdir?: string;
+  /** `-u`: user[:group], names or numbers, not looked up */
+  readonly user?: string;
+  readonly groupAdd: readonly string[];
+  /** `--entrypoint`; the empty string clears the image's */
+  readonly entrypoint?: string;
+  /** `NAME=value`, from `--env-file` and then `-e`, later ones win; `NAME` alone removes the image's variable */
+  readonly env: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mounts: readonly MountRequest[];
+  readonly network: "none" | "host";
+  readonly pid: "private" | "host";
+  readonly ipc: "private" | "host";
+  readonly uts: "private" | "host";
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly ulimits: readonly UlimitRequest[];
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly resources: ResourceRequest;
+  /** bytes of /dev/shm */
+  readonly shmSize?: number;
+  readonly oomScoreAdj?: number;
+  readonly stopSignal?: number;
+  /** forward signals to the container's first process; Docker's default is true */
+  readonly sigProxy: boolean;
+}
