@@ -38,6 +38,10 @@ const prototypes = {
   pidfd_send_signal: { symbol: "syscall", args: [LONG, "i32", "i32", "ptr", "u32"], returns: LONG },
   // int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options);
   waitid: { args: ["i32", "i32", "ptr", "i32"], returns: "i32" },
+  // pid_t waitpid(pid_t pid, int *status, int options);
+  waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
+  // int sigwaitinfo(const sigset_t *set, siginfo_t *info);
+  sigwaitinfo: { args: ["ptr", "ptr"], returns: "i32" },
   // int prctl(int option, unsigned long arg2, …);
   prctl: { args: ["i32", ULONG, ULONG, ULONG, ULONG], returns: "i32" },
   // prctl with a string argument

@@ -101,6 +101,9 @@ export function openat2(
   }
 }
 
+/** The path by which a call that takes no descriptor reaches what `fd` names. */
+export const fdPath = (fd: number): string => `/proc/self/fd/${fd}`;
+
 /** close(2). Never repeated: after EINTR the descriptor is gone on Linux. */
 export function close(fd: number): void {
   check("close", { fd }, libc.close(fd));
@@ -141,6 +144,7 @@ export function dupOnto(from: number, to: number): void {
 
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETFD = 2;
+export const FD_CLOEXEC = 1;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 

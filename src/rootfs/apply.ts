@@ -1,64 +1,82 @@
 /** Replays a rootfs plan in the container's mount namespace, before the pivot. Synchronous code only. */
-import { isErrno } from "../ffi/call.ts";
-import { AT_FDCWD, close } from "../linux/fd.ts";
-import { chmodAt, mknod, S_IFDIR, S_IFMT, statAt, symlink } from "../linux/file.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, close, fdPath } from "../linux/fd.ts";
+import { chownAt, mknod, S_IFDIR, S_IFMT, statAt, symlink } from "../linux/file.ts";
 import { cloneTree, MOUNT_ATTR, MS, mount, mountSetAttributes, moveMount } from "../linux/mount.ts";
-import type { MountOp } from "./plan.ts";
+import type { BindOp, MountOp } from "./plan.ts";
 import { makeDirectoryInRoot, makeFileInRoot, openInRoot } from "./safe_path.ts";
 
-const AT_EMPTY_PATH = 0x1000;
+/** Detached copies of the trees that are to be bound, by their operation. */
+export type BindSources = ReadonlyMap<MountOp, number>;
 
-/** Applies the operations in order to the root that `rootFd` names. */
-export function applyRootfs(rootFd: number, ops: readonly MountOp[]): void {
-  for (const op of ops) applyOne(rootFd, op);
+/**
+ * Copies the trees of all bind operations. Done before the mount namespace becomes private: a copy
+ * that is made later could no longer receive mounts from the host, nor give any to it.
+ * @throws {SysError} open_tree of the source
+ */
+export function cloneBindSources(ops: readonly MountOp[]): BindSources {
+  const sources = new Map<MountOp, number>();
+  for (const op of ops) {
+    if (op.op === "bind") sources.set(op, cloneTree(AT_FDCWD, op.source, op.recursive));
+  }
+  return sources;
 }
 
-function applyOne(rootFd: number, op: MountOp): void {
-  switch (op.op) {
-    case "mount":
-      return onTarget(makeDirectoryInRoot(rootFd, op.target), (fd) => mountFresh(op, fd));
-    case "bind":
-      return bind(rootFd, op);
-    case "device":
-      return inParent(rootFd, op.path, (directory, name) => {
-        mknod(directory, name, op.mode, op.major, op.minor);
-        chmodAt(directory, name, op.mode & 0o7777);
-      });
-    case "symlink":
-      return inParent(rootFd, op.path, (directory, name) => {
-        try {
-          symlink(op.to, name, directory);
-        } catch (error) {
-          if (!isErrno(error, "EEXIST")) throw error;
-        }
-      });
-    case "readonly":
-      return onExisting(rootFd, op.target, (fd) => {
-        const tree = cloneTree(fd, "", true);
-        mountSetAttributes(tree, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY, recursive: true });
-        moveMount(tree, fd, op.target);
-        close(tree);
-      });
-    case "mask":
-      return onExisting(rootFd, op.target, (fd) => {
-        if ((statAt(fd, "", AT_EMPTY_PATH).mode & S_IFMT) === S_IFDIR) {
-          mount("tmpfs", `/proc/self/fd/${fd}`, "tmpfs", MS.MS_RDONLY, "size=0k");
-        } else {
-          const nothing = cloneTree(AT_FDCWD, "/dev/null", false); // the host's, which no image can replace
-          moveMount(nothing, fd, op.target);
-          close(nothing);
-        }
-      });
+/** Applies the operations in order to the root that `rootFd` names. The sources are closed. */
+export function applyRootfs(rootFd: number, ops: readonly MountOp[], sources: BindSources): void {
+  using nodes = new NodeMaker(rootFd);
+  for (const op of ops) {
+    switch (op.op) {
+      case "mount":
+        mountFresh(rootFd, op);
+        break;
+      case "bind":
+        attachBind(rootFd, op, sources.get(op) as number);
+        break;
+      case "device":
+        nodes.device(op);
+        break;
+      case "symlink":
+        nodes.symlink(op);
+        break;
+      case "attributes":
+        onTarget(openInRoot(rootFd, op.target), (fd) => mountSetAttributes(fd, { set: op.set }));
+        break;
+      case "readonly":
+        onExisting(rootFd, op.target, (fd) => {
+          const tree = cloneTree(fd, "", true);
+          mountSetAttributes(tree, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY, recursive: true });
+          moveMount(tree, fd, op.target);
+          close(tree);
+        });
+        break;
+      case "mask":
+        onExisting(rootFd, op.target, (fd) => mask(fd, op.target));
+        break;
+    }
   }
 }
 
-function mountFresh(op: MountOp & { op: "mount" }, target: number): void {
-  const to = `/proc/self/fd/${target}`;
-  mount(op.source, to, op.type, op.flags, op.data);
+function mountFresh(rootFd: number, op: MountOp & { op: "mount" }): void {
+  // An image in which /proc or /sys is a link would have us mount them elsewhere and then trust
+  // what lies at the names (CVE-2019-16884, CVE-2023-28642).
+  const trusted = op.type === "proc" || op.type === "sysfs";
+  onTarget(makeDirectoryInRoot(rootFd, op.target, { followLinks: !trusted }), (fd) => {
+    try {
+      mount(op.source, fdPath(fd), op.type, op.flags, op.data === "" ? undefined : op.data);
+    } catch (error) {
+      throw naming(error, op.target);
+    }
+  });
 }
 
-function bind(rootFd: number, op: MountOp & { op: "bind" }): void {
-  const tree = cloneTree(AT_FDCWD, op.source, op.recursive);
+/** The same error with the path in the container instead of a descriptor's. */
+function naming(error: unknown, target: string): unknown {
+  if (!(error instanceof SysError)) return error;
+  return new SysError(error.syscall, { ...error.args, on: target }, error.errno);
+}
+
+function attachBind(rootFd: number, op: BindOp, tree: number): void {
   try {
     if (op.set !== 0) mountSetAttributes(tree, { set: op.set, recursive: true });
     mountSetAttributes(tree, { propagation: op.propagation, recursive: op.recursive });
@@ -69,6 +87,63 @@ function bind(rootFd: number, op: MountOp & { op: "bind" }): void {
     onTarget(target, (fd) => moveMount(tree, fd, op.target));
   } finally {
     close(tree);
+  }
+}
+
+function mask(fd: number, target: string): void {
+  if ((statAt(fd, "", AT_EMPTY_PATH).mode & S_IFMT) === S_IFDIR) {
+    mount("tmpfs", fdPath(fd), "tmpfs", MS.MS_RDONLY, "size=0k");
+    return;
+  }
+  // The host's /dev/null, which no image can have replaced (CVE-2025-31133).
+  const nothing = cloneTree(AT_FDCWD, "/dev/null", false);
+  moveMount(nothing, fd, target);
+  close(nothing);
+}
+
+/** Makes device nodes and links; those of one directory come together, so it is held open. */
+class NodeMaker implements Disposable {
+  #directory: { readonly path: string; readonly fd: number } | undefined;
+
+  constructor(readonly rootFd: number) {}
+
+  device(op: MountOp & { op: "device" }): void {
+    const { directory, name } = this.#locate(op.path);
+    try {
+      mknod(directory, name, op.mode, op.major, op.minor);
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+      // Something was mounted there on purpose, such as a device of the host.
+      const { mode, rdevMajor, rdevMinor } = statAt(directory, name);
+      const same = rdevMajor === op.major && rdevMinor === op.minor;
+      if ((mode & S_IFMT) !== (op.mode & S_IFMT) || !same) throw error;
+      return;
+    }
+    if (op.uid !== 0 || op.gid !== 0) chownAt(directory, name, op.uid, op.gid);
+  }
+
+  symlink(op: MountOp & { op: "symlink" }): void {
+    const { directory, name } = this.#locate(op.path);
+    try {
+      symlink(op.to, name, directory);
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+  }
+
+  #locate(path: string): { directory: number; name: string } {
+    const slash = path.lastIndexOf("/");
+    const parent = path.slice(0, slash) || "/";
+    if (this.#directory?.path !== parent) {
+      this[Symbol.dispose]();
+      this.#directory = { path: parent, fd: makeDirectoryInRoot(this.rootFd, parent) };
+    }
+    return { directory: this.#directory.fd, name: path.slice(slash + 1) };
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#directory !== undefined) close(this.#directory.fd);
+    this.#directory = undefined;
   }
 }
 
@@ -90,15 +165,4 @@ function onExisting(rootFd: number, path: string, act: (fd: number) => void): vo
     throw error;
   }
   onTarget(fd, act);
-}
-
-function inParent(
-  rootFd: number,
-  path: string,
-  act: (directory: number, name: string) => void,
-): void {
-  const slash = path.lastIndexOf("/");
-  onTarget(makeDirectoryInRoot(rootFd, path.slice(0, slash) || "/"), (fd) =>
-    act(fd, path.slice(slash + 1)),
-  );
 }

@@ -2,6 +2,7 @@
  * What is to be mounted where, computed before anything is touched: a list of operations that
  * `apply.ts` replays in the container's mount namespace. Pure, so it is tested without root.
  */
+import { S_IFBLK, S_IFCHR } from "../linux/file.ts";
 import { MOUNT_ATTR, MS } from "../linux/mount.ts";
 
 /** One operation on the container's root file system. `target` is a path inside the container. */
@@ -14,24 +15,36 @@ export type MountOp =
       readonly flags: number;
       readonly data: string;
     }
-  | {
-      readonly op: "bind";
-      readonly source: string;
-      readonly target: string;
-      readonly recursive: boolean;
-      readonly set: number;
-      readonly propagation: number;
-    }
+  | BindOp
   | {
       readonly op: "device";
       readonly path: string;
       readonly mode: number;
       readonly major: number;
       readonly minor: number;
+      readonly uid: number;
+      readonly gid: number;
     }
   | { readonly op: "symlink"; readonly path: string; readonly to: string }
+  /** Changes attributes (MOUNT_ATTR_*) of what is mounted at the target. */
+  | { readonly op: "attributes"; readonly target: string; readonly set: number }
+  /** Hides a file behind /dev/null, or a directory behind an empty tmpfs. Missing is fine. */
   | { readonly op: "mask"; readonly target: string }
+  /** Binds a tree read-only onto itself. Missing is fine. */
   | { readonly op: "readonly"; readonly target: string };
+
+/** A tree of the host that shows in the container. */
+export interface BindOp {
+  readonly op: "bind";
+  /** path on the host */
+  readonly source: string;
+  readonly target: string;
+  readonly recursive: boolean;
+  /** MOUNT_ATTR_* bits, on all mounts of the tree */
+  readonly set: number;
+  /** MS_PRIVATE, MS_SLAVE, MS_SHARED or MS_UNBINDABLE */
+  readonly propagation: number;
+}
 
 interface OptionEffect {
   readonly set?: number;
@@ -51,7 +64,7 @@ const OPTIONS: Readonly<Record<string, OptionEffect>> = {
   dev: { clear: MS.MS_NODEV },
   noexec: { set: MS.MS_NOEXEC, attr: MOUNT_ATTR.MOUNT_ATTR_NOEXEC },
   exec: { clear: MS.MS_NOEXEC },
-  noatime: { set: MS.MS_NOATIME },
+  noatime: { set: MS.MS_NOATIME, attr: MOUNT_ATTR.MOUNT_ATTR_NOATIME },
   nodiratime: { set: MS.MS_NODIRATIME },
   relatime: { set: MS.MS_RELATIME },
   strictatime: { set: MS.MS_STRICTATIME },
@@ -64,15 +77,20 @@ const OPTIONS: Readonly<Record<string, OptionEffect>> = {
   rslave: { propagation: MS.MS_SLAVE },
   shared: { propagation: MS.MS_SHARED },
   rshared: { propagation: MS.MS_SHARED },
+  unbindable: { propagation: MS.MS_UNBINDABLE },
+  runbindable: { propagation: MS.MS_UNBINDABLE },
 };
 
+/** An entry of config.json's `mounts`. */
+export interface MountEntry {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
 /** The operation for one entry of config.json's `mounts`. */
-export function planMount(mount: {
-  destination: string;
-  type: string;
-  source: string;
-  options: readonly string[];
-}): MountOp {
+export function planMount(mount: MountEntry): MountOp {
   let flags = 0;
   let attributes = 0;
   let propagation: number = MS.MS_PRIVATE;
@@ -87,24 +105,12 @@ export function planMount(mount: {
     attributes |= effect.attr ?? 0;
     propagation = effect.propagation ?? propagation;
   }
-  if (flags & MS.MS_BIND || mount.type === "bind") {
-    return {
-      op: "bind",
-      source: mount.source,
-      target: mount.destination,
-      recursive: (flags & MS.MS_REC) !== 0,
-      set: attributes,
-      propagation,
-    };
+  const { source, type, destination: target } = mount;
+  if ((flags & MS.MS_BIND) !== 0 || type === "bind") {
+    const recursive = (flags & MS.MS_REC) !== 0;
+    return { op: "bind", source, target, recursive, set: attributes, propagation };
   }
-  return {
-    op: "mount",
-    type: mount.type,
-    source: mount.source,
-    target: mount.destination,
-    flags,
-    data: data.join(","),
-  };
+  return { op: "mount", type, source, target, flags, data: data.join(",") };
 }
 
 /** Links that every container's /dev has. */
@@ -116,41 +122,53 @@ const DEVICE_LINKS: readonly (readonly [path: string, to: string])[] = [
   ["/dev/ptmx", "pts/ptmx"],
 ];
 
-/** Everything that is done to the root file system before the pivot, in order. */
-export function planRootfs(spec: {
-  readonly mounts: readonly {
-    destination: string;
-    type: string;
-    source: string;
-    options: readonly string[];
-  }[];
+/** The parts of config.json that this layer reads. */
+export interface RootfsSpec {
+  readonly mounts: readonly MountEntry[];
   readonly linux: {
     readonly devices: readonly {
-      path: string;
-      type: "c" | "b";
-      major: number;
-      minor: number;
-      fileMode: number;
+      readonly path: string;
+      readonly type: "c" | "b";
+      readonly major: number;
+      readonly minor: number;
+      readonly fileMode: number;
+      readonly uid?: number;
+      readonly gid?: number;
     }[];
     readonly maskedPaths: readonly string[];
     readonly readonlyPaths: readonly string[];
   };
-}): MountOp[] {
-  const ops = spec.mounts.map(planMount);
-  const ownDev = ops.some((op) => op.op === "mount" && op.target === "/dev");
-  if (ownDev) {
+}
+
+/** Everything that is done to the root file system before the pivot, in order. */
+export function planRootfs(spec: RootfsSpec): MountOp[] {
+  const ops: MountOp[] = [];
+  const sealed: MountOp[] = [];
+  for (const entry of spec.mounts) {
+    const op = planMount(entry);
+    // Targets of later entries may have to be made inside of a read-only tmpfs: it is sealed last.
+    if (op.op === "mount" && op.type === "tmpfs" && (op.flags & MS.MS_RDONLY) !== 0) {
+      ops.push({ ...op, flags: op.flags & ~MS.MS_RDONLY });
+      sealed.push({ op: "attributes", target: op.target, set: MOUNT_ATTR.MOUNT_ATTR_RDONLY });
+    } else {
+      ops.push(op);
+    }
+  }
+  if (ops.some((op) => op.op === "mount" && op.target === "/dev")) {
     for (const device of spec.linux.devices) {
-      const kind = device.type === "c" ? 0o020000 : 0o060000;
       ops.push({
         op: "device",
         path: device.path,
-        mode: kind | device.fileMode,
+        mode: (device.type === "c" ? S_IFCHR : S_IFBLK) | device.fileMode,
         major: device.major,
         minor: device.minor,
+        uid: device.uid ?? 0,
+        gid: device.gid ?? 0,
       });
     }
     for (const [path, to] of DEVICE_LINKS) ops.push({ op: "symlink", path, to });
   }
+  ops.push(...sealed);
   for (const target of spec.linux.readonlyPaths) ops.push({ op: "readonly", target });
   for (const target of spec.linux.maskedPaths) ops.push({ op: "mask", target });
   return ops;

@@ -9,39 +9,74 @@ import { mkdir } from "../linux/file.ts";
 
 const IN_ROOT = RESOLVE.RESOLVE_IN_ROOT | RESOLVE.RESOLVE_NO_MAGICLINKS;
 
+/** How a path is followed. */
+export interface FollowOptions {
+  /** false: a symbolic link anywhere in the path is an error (ELOOP) */
+  readonly followLinks?: boolean;
+}
+
 /** Opens `path` inside the root as an O_PATH descriptor. */
-export function openInRoot(rootFd: number, path: string, flags = 0): number {
-  return openat2(rootFd, path, O.O_PATH | flags, IN_ROOT);
+export function openInRoot(
+  rootFd: number,
+  path: string,
+  flags = 0,
+  { followLinks = true }: FollowOptions = {},
+): number {
+  const resolve = followLinks ? IN_ROOT : IN_ROOT | RESOLVE.RESOLVE_NO_SYMLINKS;
+  return openat2(rootFd, path, O.O_PATH | flags, resolve);
+}
+
+/** Opens a file inside the root for reading. */
+export function openForReading(rootFd: number, path: string): number {
+  return openat2(rootFd, path, O.O_RDONLY | O.O_NONBLOCK, IN_ROOT);
 }
 
 /** Opens the directory `path` inside the root, making what is missing with mode 0755. @returns an O_PATH descriptor */
-export function makeDirectoryInRoot(rootFd: number, path: string): number {
+export function makeDirectoryInRoot(
+  rootFd: number,
+  path: string,
+  options: FollowOptions = {},
+): number {
   try {
-    return openInRoot(rootFd, path, O.O_DIRECTORY);
+    return openInRoot(rootFd, path, O.O_DIRECTORY, options);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
   }
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   let prefix = "";
   let parent = openInRoot(rootFd, "/", O.O_DIRECTORY);
-  for (const part of parts) {
-    prefix += `/${part}`;
-    let next: number;
-    try {
-      next = openInRoot(rootFd, prefix, O.O_DIRECTORY);
-    } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-      try {
-        mkdir(part, 0o755, parent);
-      } catch (made) {
-        if (!isErrno(made, "EEXIST")) throw made;
-      }
-      next = openInRoot(rootFd, prefix, O.O_DIRECTORY);
+  try {
+    for (const part of parts) {
+      prefix += `/${part}`;
+      const next = openOrMake(rootFd, prefix, parent, part, options);
+      close(parent);
+      parent = next;
     }
+    return parent;
+  } catch (error) {
     close(parent);
-    parent = next;
+    throw error;
   }
-  return parent;
+}
+
+function openOrMake(
+  rootFd: number,
+  path: string,
+  parent: number,
+  name: string,
+  options: FollowOptions,
+): number {
+  try {
+    return openInRoot(rootFd, path, O.O_DIRECTORY, options);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+  try {
+    mkdir(name, 0o755, parent);
+  } catch (error) {
+    if (!isErrno(error, "EEXIST")) throw error;
+  }
+  return openInRoot(rootFd, path, O.O_DIRECTORY, options);
 }
 
 /** Opens the file `path` inside the root, making it (empty) and its directories when missing. @returns an O_PATH descriptor */
@@ -54,14 +89,8 @@ export function makeFileInRoot(rootFd: number, path: string): number {
   const slash = path.lastIndexOf("/");
   const directory = makeDirectoryInRoot(rootFd, path.slice(0, slash) || "/");
   try {
-    close(
-      openat(
-        directory,
-        path.slice(slash + 1),
-        O.O_CREAT | O.O_EXCL | O.O_WRONLY | O.O_NOFOLLOW,
-        0o644,
-      ),
-    );
+    const create = O.O_CREAT | O.O_EXCL | O.O_WRONLY | O.O_NOFOLLOW;
+    close(openat(directory, path.slice(slash + 1), create, 0o644));
   } finally {
     close(directory);
   }

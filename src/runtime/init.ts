@@ -3,16 +3,32 @@
  * thread, and after the namespaces are entered nothing of Bun's that runs elsewhere may be used.
  *
  *   creator                          init
- *     │ ── clone(namespaces) ──────────▶ │ "alive"            (the watchdog's sign)
- *     │                                  │ joins cgroups, mounts, pivots
- *     │ ◀── "console" + pty master ───── │ only with a terminal
- *     │                                  │ drops privileges
+ *     │ ── clone(namespaces) ──────────▶ │
+ *     │ ◀── "alive" ─────────────────── │ (the watchdog's sign)
+ *     │                                  │ joins cgroups, mounts
+ *     │ ◀── "console" + pty master ──── │ only with a terminal
+ *     │                                  │ pivots, drops privileges
+ *     │ ◀── "exec" ──────────────────── │
  *     │ ◀── "failed" {…}, or end of file: execve(2) has closed the socket
  */
 import { applyCapabilities, capabilityBits, limitBounding } from "../capabilities/capabilities.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
-import { isErrno, type SysError } from "../ffi/call.ts";
-import { close, closeFrom, dupOnto, F_DUPFD_CLOEXEC, fcntl, O, open, openat } from "../linux/fd.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import { forkWithNamespaces } from "../ffi/fork.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  close,
+  closeFrom,
+  dupOnto,
+  F_DUPFD_CLOEXEC,
+  F_SETFD,
+  FD_CLOEXEC,
+  fcntl,
+  O,
+  open,
+  openat,
+} from "../linux/fd.ts";
 import { chdir, chownAt, fchdir, getcwd, writeControl } from "../linux/file.ts";
 import {
   cloneTree,
@@ -39,7 +55,6 @@ import {
   setCredentials,
   setdomainname,
   sethostname,
-  setrlimit,
   setsid,
   stringVector,
   umask,
@@ -48,38 +63,55 @@ import {
 } from "../linux/process.ts";
 import { bringLoopbackUp, sendMessage } from "../linux/socket.ts";
 import { openPeer, setControllingTerminal, setWindowSize, unlockTerminal } from "../linux/tty.ts";
-import { applyRootfs } from "../rootfs/apply.ts";
+import { isNew } from "../namespaces/namespaces.ts";
+import { applyRootfs, cloneBindSources } from "../rootfs/apply.ts";
 import type { MountOp } from "../rootfs/plan.ts";
-import { makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
+import { makeDirectoryInRoot, makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
+import { AccountError, type AccountRequest, resolveAccount } from "./account.ts";
 import { explainExec, findExecutable } from "./executable.ts";
-import { RLIMITS } from "./rlimits.ts";
-import type { Spec } from "./spec.ts";
+import { reapAndForward } from "./reaper.ts";
+import { applyRlimit } from "./rlimits.ts";
+import type { Process, Spec } from "./spec.ts";
+
+/** How the root file system comes about: a fresh mount, or a directory. */
+export type RootSource =
+  | {
+      readonly kind: "mount";
+      readonly type: string;
+      readonly source: string;
+      readonly flags: number;
+      readonly data: string;
+    }
+  | { readonly kind: "directory"; readonly path: string };
 
 /** All that init needs, computed before the fork. */
 export interface InitPlan {
   readonly spec: Spec;
   readonly mounts: readonly MountOp[];
-  /** The detached mount that becomes the root. */
-  readonly rootFd: number;
-  /** An existing directory of the host where the root is attached, in init's own mount namespace only. */
+  readonly root: RootSource;
+  /** An existing directory of the host on which the root is mounted, in init's own namespace only. */
   readonly attachAt: string;
   /** Files of cgroups that a process joins by writing "0". */
   readonly joinFiles: readonly string[];
   /** Descriptors that become 0, 1, 2; absent with a terminal. */
   readonly stdio?: readonly [number, number, number];
+  /** false: standard input is /dev/null */
+  readonly stdinIsPipe: boolean;
   /** struct winsize of the terminal to start with. */
   readonly windowSize?: Uint8Array;
-  readonly newNetwork: boolean;
-  readonly newUts: boolean;
-  readonly newCgroup: boolean;
-  /** Ends with the creator: SIGKILL when its thread is gone. */
+  /** Replaces process.user, and gives HOME, by what the image's own files say. */
+  readonly account?: AccountRequest;
+  /** Ends with the creator: SIGKILL when the thread that forked it is gone. */
   readonly dieWithParent: boolean;
+  /** Stays as the first process, which reaps and forwards signals; the command is its child. */
+  readonly reaper: boolean;
 }
 
 /** What init says on its socket. */
 export type InitMessage =
   | { readonly kind: "alive" }
   | { readonly kind: "console" }
+  | { readonly kind: "exec" }
   | { readonly kind: "failed"; readonly message: string; readonly exitCode: number };
 
 function tell(socket: number, message: InitMessage, fd?: number): void {
@@ -97,17 +129,19 @@ class StartError extends Error {
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
 export function runInit(plan: InitPlan, socket: number): never {
+  let channel = socket;
   try {
-    tell(socket, { kind: "alive" });
-    become(plan, socket);
+    tell(channel, { kind: "alive" });
+    prepareContainer(plan, channel);
+    const { process } = plan.spec;
+    const user = resolveUser(plan);
+    channel = enterContainer(plan, user, channel);
+    startCommand(plan, process, user, channel);
   } catch (error) {
     const exitCode = error instanceof StartError ? error.exitCode : 125;
+    const message = error instanceof Error ? error.message : String(error);
     try {
-      tell(socket, {
-        kind: "failed",
-        message: error instanceof Error ? error.message : String(error),
-        exitCode,
-      });
+      tell(channel, { kind: "failed", message, exitCode });
     } catch {
       // The creator is gone: nobody is left to tell.
     }
@@ -115,123 +149,183 @@ export function runInit(plan: InitPlan, socket: number): never {
   return exitNow(1);
 }
 
-function become(plan: InitPlan, socket: number): never {
+/** Descriptors that live from one phase to the next; single-threaded, so module state is safe here. */
+let rootFd = -1;
+let master: number | undefined;
+
+/** Everything that is done with the host still in sight. */
+function prepareContainer(plan: InitPlan, socket: number): void {
   const { spec } = plan;
-  const { process } = spec;
-  prctl(PR_SET_DUMPABLE, 0);
-  if (plan.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
+  const { namespaces } = spec.linux;
+  umask(0);
+  prctl(PR_SET_DUMPABLE, 0); // nothing that shares the namespace may look into us (CVE-2016-9962)
   setsid();
   for (const file of plan.joinFiles) writeControl(file, "0");
-  if (plan.newCgroup) unshare(CLONE.CLONE_NEWCGROUP);
+  if (isNew(namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
 
+  const sources = cloneBindSources(plan.mounts);
   mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
-  const attach = open(plan.attachAt, O.O_PATH | O.O_DIRECTORY);
-  moveMount(plan.rootFd, attach, plan.attachAt);
-  close(attach);
-  applyRootfs(plan.rootFd, plan.mounts);
-  const master = process.terminal ? openConsole(plan) : undefined;
-  if (plan.newNetwork) bringLoopbackUp();
-  if (plan.newUts && spec.hostname !== undefined) sethostname(spec.hostname);
-  if (plan.newUts && spec.domainname !== undefined) setdomainname(spec.domainname);
-  if (process.oomScoreAdj !== undefined)
-    writeControl("/proc/self/oom_score_adj", String(process.oomScoreAdj));
-  for (const [name, value] of Object.entries(spec.linux.sysctl))
-    writeSysctl(plan.rootFd, name, value);
-  for (const limit of process.rlimits)
-    setrlimit(RLIMITS[limit.type] as number, limit.soft, limit.hard, limit.type);
+  rootFd = mountRoot(plan);
+  applyRootfs(rootFd, plan.mounts, sources);
+  close(makeDirectoryInRoot(rootFd, spec.process.cwd));
+  if (spec.process.terminal) {
+    master = openConsole(rootFd);
+    tell(socket, { kind: "console" }, master);
+  }
+  if (isNew(namespaces, "network")) bringLoopbackUp();
+  if (isNew(namespaces, "uts")) {
+    if (spec.hostname !== undefined) sethostname(spec.hostname);
+    if (spec.domainname !== undefined) setdomainname(spec.domainname);
+  }
+  const { oomScoreAdj } = spec.process;
+  if (oomScoreAdj !== undefined) writeControl("/proc/self/oom_score_adj", String(oomScoreAdj));
+  // Through the host's procfs, which shows the values of the namespaces that the caller is in, and
+  // which no image can have put something in front of (CVE-2019-19921).
+  for (const [name, value] of Object.entries(spec.linux.sysctl)) {
+    writeControl(`/proc/sys/${name.replaceAll(".", "/")}`, value);
+  }
+  for (const limit of spec.process.rlimits) applyRlimit(limit);
+}
 
-  enterRoot(plan);
+/** Mounts the root in this namespace. @returns an O_PATH descriptor of it */
+function mountRoot({ root, attachAt }: InitPlan): number {
+  if (root.kind === "mount") {
+    mount(root.source, attachAt, root.type, root.flags, root.data);
+  } else {
+    const tree = cloneTree(AT_FDCWD, root.path, true);
+    const target = open(attachAt, O.O_PATH | O.O_DIRECTORY);
+    moveMount(tree, target, attachAt);
+    close(target);
+    close(tree);
+  }
+  return open(attachAt, O.O_PATH | O.O_DIRECTORY);
+}
 
+interface ResolvedUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+  readonly env: readonly string[];
+}
+
+function resolveUser(plan: InitPlan): ResolvedUser {
+  const { user, env } = plan.spec.process;
+  if (plan.account === undefined)
+    return { ...user, additionalGids: user.additionalGids ?? [], env };
+  try {
+    const { home, ...account } = resolveAccount(rootFd, plan.account);
+    const hasHome = env.some((entry) => entry.startsWith("HOME="));
+    return { ...account, env: hasHome ? env : [...env, `HOME=${home}`] };
+  } catch (error) {
+    if (!(error instanceof AccountError)) throw error;
+    throw new StartError(error.message, { exitCode: 125, cause: error });
+  }
+}
+
+/**
+ * Leaves the host behind: root, terminal, descriptors, privileges.
+ * @returns the socket, which is then the only descriptor above 2
+ */
+function enterContainer(plan: InitPlan, user: ResolvedUser, socket: number): number {
+  const { process, root } = plan.spec;
+  pivot(root.readonly);
   if (master !== undefined) {
     const slave = openPeer(master);
     if (plan.windowSize !== undefined) setWindowSize(slave, plan.windowSize);
-    chownAt(slave, "", process.user.uid, -1 >>> 0, 0x1000);
+    chownAt(slave, "", user.uid, -1, AT_EMPTY_PATH);
     for (const fd of [0, 1, 2]) dupOnto(slave, fd);
     setControllingTerminal(0);
-    tell(socket, { kind: "console" }, master);
   } else if (plan.stdio !== undefined) {
     // First out of the way of 0–2, then into place.
     const moved = plan.stdio.map((fd) => fcntl(fd, F_DUPFD_CLOEXEC, 10));
     moved.forEach((fd, to) => {
       dupOnto(fd, to);
+      // Opening /dev/stdout again is a question of the pipe's owner. Devices are not ours to give away.
+      if (user.uid !== 0 && isPipe(plan, to)) chownAt(to, "", user.uid, -1, AT_EMPTY_PATH);
     });
   }
-
-  dropPrivileges(spec);
-  enterWorkingDirectory(process.cwd);
-  umask(process.user.umask ?? 0o022);
-  const path = findExecutable(process.args[0] ?? "", process.env);
-  if ("problem" in path) throw new StartError(path.problem, { exitCode: path.exitCode });
-  const argv = stringVector(process.args);
-  const env = stringVector(process.env);
-  resetSignals();
-  unblockSignals();
-  // Only the socket is left open, and execve closes it: it moves to 3, everything above goes.
   if (socket !== 3) {
     dupOnto(socket, 3);
-    fcntl(3, 2, 1);
+    fcntl(3, F_SETFD, FD_CLOEXEC);
   }
   closeFrom(4);
+  dropPrivileges(process, user);
+  // Last, because a change of credentials clears it (PR_SET_PDEATHSIG(2const)).
+  if (plan.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
+  enterWorkingDirectory(process.cwd);
+  umask(process.user.umask ?? 0o022);
+  return 3;
+}
+
+/** Standard output and error are always our pipes; input is one unless it is /dev/null. */
+function isPipe(plan: InitPlan, fd: number): boolean {
+  return fd !== 0 || plan.stdinIsPipe;
+}
+
+function startCommand(plan: InitPlan, process: Process, user: ResolvedUser, socket: number): never {
+  const found = findExecutable(process.args[0] ?? "", user.env);
+  if ("problem" in found) throw new StartError(found.problem, { exitCode: found.exitCode });
+  const argv = stringVector(process.args);
+  const env = stringVector(user.env);
+  if (plan.reaper) {
+    const child = forkWithNamespaces(0, {});
+    if (child !== undefined) {
+      close(socket);
+      return reapAndForward(child.pid);
+    }
+    setsid();
+    if (process.terminal) setControllingTerminal(0);
+  }
+  tell(socket, { kind: "exec" });
+  resetSignals();
+  unblockSignals();
   try {
-    return execve(path.path, argv, env);
+    return execve(found.path, argv, env);
   } catch (error) {
-    const { problem, exitCode } = explainExec(path.path, error as SysError);
-    const failure: InitMessage = { kind: "failed", message: problem, exitCode };
-    tell(3, failure);
-    return exitNow(1);
+    if (!(error instanceof SysError)) throw error;
+    const { problem, exitCode } = explainExec(found.path, error);
+    throw new StartError(problem, { exitCode, cause: error });
   }
 }
 
 /** The master of a new terminal in the container's own devpts, and its slave on /dev/console. */
-function openConsole(plan: InitPlan): number {
-  const pts = openInRoot(plan.rootFd, "/dev/pts", O.O_DIRECTORY);
-  const master = openat(pts, "ptmx", O.O_RDWR | O.O_NOCTTY | O.O_NOFOLLOW);
+function openConsole(root: number): number {
+  const pts = openInRoot(root, "/dev/pts", O.O_DIRECTORY);
+  const ptmx = openat(pts, "ptmx", O.O_RDWR | O.O_NOCTTY | O.O_NOFOLLOW);
   close(pts);
-  unlockTerminal(master);
-  const slave = openPeer(master);
+  unlockTerminal(ptmx);
+  const slave = openPeer(ptmx);
   const tree = cloneTree(slave, "", false);
-  const target = makeFileInRoot(plan.rootFd, "/dev/console");
+  const target = makeFileInRoot(root, "/dev/console");
   moveMount(tree, target, "/dev/console");
   for (const fd of [target, tree, slave]) close(fd);
-  return master;
-}
-
-/** Writes a sysctl through a procfs that no image can have put something in front of. */
-function writeSysctl(rootFd: number, name: string, value: string): void {
-  void rootFd;
-  const path = `/proc/sys/${name.replaceAll(".", "/")}`;
-  writeControl(path, value);
+  return ptmx;
 }
 
 /** pivot_root(2) into the root; the old one is unmounted and out of reach. */
-function enterRoot(plan: InitPlan): void {
+function pivot(readonlyRoot: boolean): void {
   const oldRoot = open("/", O.O_PATH | O.O_DIRECTORY);
-  fchdir(plan.rootFd);
-  pivotRoot(".", ".");
+  fchdir(rootFd);
+  pivotRoot(".", "."); // stacks the old root on the new one: no directory is needed for it
   fchdir(oldRoot);
   umount(".", MNT_DETACH);
   close(oldRoot);
   chdir("/");
-  if (plan.spec.root.readonly) {
+  if (readonlyRoot) {
     const root = open("/", O.O_PATH | O.O_DIRECTORY);
     mountSetAttributes(root, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY });
     close(root);
   }
 }
 
-function dropPrivileges(spec: Spec): void {
-  const { capabilities, user, noNewPrivileges } = spec.process;
-  const [bounding, permitted] = [
-    capabilityBits(capabilities.bounding),
-    capabilityBits(capabilities.permitted),
-  ];
-  limitBounding(bounding);
+function dropPrivileges(process: Process, user: ResolvedUser): void {
+  const { capabilities, noNewPrivileges } = process;
+  limitBounding(capabilityBits(capabilities.bounding));
   prctl(PR_SET_KEEPCAPS, 1);
-  setCredentials(user.uid, user.gid, user.additionalGids ?? []);
+  setCredentials(user.uid, user.gid, user.additionalGids);
   applyCapabilities({
-    // Another user than root keeps what it was given only in the bounding and permitted sets that exec allows it.
     effective: capabilityBits(capabilities.effective),
-    permitted,
+    permitted: capabilityBits(capabilities.permitted),
     inheritable: capabilityBits(capabilities.inheritable),
     ambient: capabilityBits(capabilities.ambient),
   });
@@ -242,19 +336,14 @@ function enterWorkingDirectory(cwd: string): void {
   try {
     chdir(cwd);
   } catch (error) {
-    if (!isErrno(error, "ENOENT"))
-      throw new StartError(`working directory ${cwd}: ${(error as Error).message}`, {
-        exitCode: 126,
-        cause: error,
-      });
-    throw new StartError(`working directory ${cwd}: no such directory`, {
-      exitCode: 127,
-      cause: error,
-    });
+    const exitCode = isErrno(error, "ENOENT") ? 127 : 126;
+    const why = error instanceof SysError ? error.message : String(error);
+    throw new StartError(`working directory ${cwd}: ${why}`, { exitCode, cause: error });
   }
   // A descriptor of the host as working directory shows as "(unreachable)" (CVE-2024-21626).
-  if (!getcwd().startsWith("/"))
+  if (!getcwd().startsWith("/")) {
     throw new StartError(`working directory ${cwd} is outside of the container's root`, {
       exitCode: 126,
     });
+  }
 }

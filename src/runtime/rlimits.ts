@@ -1,4 +1,8 @@
-/** Resource numbers of setrlimit(2) (asm-generic/resource.h). */
+/** Resource limits (setrlimit(2), asm-generic/resource.h). */
+import { setrlimit } from "../linux/process.ts";
+import type { Rlimit } from "./spec.ts";
+
+/** Resource numbers by the OCI specification's names. */
 export const RLIMITS: Readonly<Record<string, number>> = {
   RLIMIT_CPU: 0,
   RLIMIT_FSIZE: 1,
@@ -17,3 +21,14 @@ export const RLIMITS: Readonly<Record<string, number>> = {
   RLIMIT_RTPRIO: 14,
   RLIMIT_RTTIME: 15,
 };
+
+const RLIM_INFINITY = 0xffffffffffffffffn;
+
+/** Sets a limit of the calling process. @throws {SysError} EPERM above the hard limit without CAP_SYS_RESOURCE */
+export function applyRlimit({ type, soft, hard }: Rlimit): void {
+  setrlimit(RLIMITS[type] as number, kernelValue(soft), kernelValue(hard), type);
+}
+
+function kernelValue(value: number): bigint {
+  return value < 0 || value >= 2 ** 63 ? RLIM_INFINITY : BigInt(value);
+}

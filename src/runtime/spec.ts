@@ -1,4 +1,5 @@
 /** config.json of the OCI runtime specification 1.3, as far as mydocker builds it. */
+import type { NamespaceEntry } from "../namespaces/namespaces.ts";
 
 /** process.user: numeric ids. */
 export interface User {
@@ -8,11 +9,11 @@ export interface User {
   readonly umask?: number;
 }
 
-/** process.rlimits: values are in the resource's unit; bigint keeps RLIM_INFINITY exact. */
+/** process.rlimits: values are in the resource's unit; from 2^63 up they are RLIM_INFINITY. */
 export interface Rlimit {
   readonly type: string;
-  readonly soft: bigint;
-  readonly hard: bigint;
+  readonly soft: number;
+  readonly hard: number;
 }
 
 /** process.capabilities: names such as CAP_CHOWN. */
@@ -45,16 +46,6 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
-export type NamespaceType =
-  | "pid"
-  | "network"
-  | "mount"
-  | "ipc"
-  | "uts"
-  | "user"
-  | "cgroup"
-  | "time";
-
 export interface Device {
   readonly path: string;
   readonly type: "c" | "b";
@@ -71,7 +62,7 @@ export interface Spec {
   readonly domainname?: string;
   readonly mounts: readonly Mount[];
   readonly linux: {
-    readonly namespaces: readonly { readonly type: NamespaceType; readonly path?: string }[];
+    readonly namespaces: readonly NamespaceEntry[];
     readonly cgroupsPath: string;
     readonly devices: readonly Device[];
     readonly sysctl: Readonly<Record<string, string>>;
