@@ -191,3 +191,19 @@ export function poll(entries: PollEntry[], timeout: number): number {
   });
   return ready;
 }
+
+/** lseek(2) from the start of the file. */
+export function seek(fd: number, offset: number): void {
+  const SEEK_SET = 0;
+  check("lseek", { fd, offset }, libc.lseek(fd, offset, SEEK_SET));
+}
+
+/** ftruncate(2): the file's size becomes `length` bytes; what is new is a hole. */
+export function ftruncate(fd: number, length: number): void {
+  check("ftruncate", { fd, length }, libc.ftruncate(fd, length));
+}
+
+/** syncfs(2): writes out everything of the file system that `fd` is on. */
+export function syncfs(fd: number): void {
+  check("syncfs", { fd }, libc.syncfs(fd));
+}
