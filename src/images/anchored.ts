@@ -1,0 +1,110 @@
+/**
+ * Directories below one that we hold, by paths that somebody else wrote. Each is opened by
+ * openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, so that no `..` and no symbolic link
+ * leads anywhere; what is missing is made on the descriptor of its parent.
+ */
+import { encodeBytes } from "../ffi/bytes.ts";
+import { isErrno } from "../ffi/call.ts";
+import { close, O, openat2, RESOLVE } from "../linux/fd.ts";
+import { chmodAt, mkdir } from "../linux/file.ts";
+import { TarError } from "./tar_header.ts";
+
+const ANCHORED =
+  RESOLVE.RESOLVE_BENEATH |
+  RESOLVE.RESOLVE_NO_SYMLINKS |
+  RESOLVE.RESOLVE_NO_MAGICLINKS |
+  RESOLVE.RESOLVE_NO_XDEV;
+
+/** limits.h: bytes of a path, with its NUL. */
+const PATH_MAX = 4096;
+/** Mode of directories that an archive leaves out. */
+const IMPLIED_MODE = 0o755;
+
+/** A name as the directory it is in and its last component; both are "" for the root itself. */
+export interface Place {
+  readonly directory: string;
+  readonly name: string;
+}
+
+/**
+ * Takes a member's name apart: `.`, empty components and a leading slash mean nothing (as to
+ * Docker and tar(1)), `..` is refused wherever it stands.
+ * @throws {TarError}
+ */
+export function placeOf(path: string): Place {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes(".."))
+    throw new TarError(`the tar archive has a name with "..": ${JSON.stringify(path)}`);
+  if (path.length >= PATH_MAX / 4 && encodeBytes(path).length >= PATH_MAX)
+    throw new TarError(
+      `the tar archive has a name of more than ${PATH_MAX - 1} bytes: ${JSON.stringify(path.slice(0, 64))}…`,
+    );
+  const name = parts.pop() ?? "";
+  return { directory: parts.join("/"), name };
+}
+
+/** Opens directories below `root`; keeps the last one open, since archives list a directory's files together. */
+export class AnchoredDirectories {
+  private path = "";
+  private fd: number;
+
+  /** @param root a directory's descriptor, which stays the caller's */
+  constructor(private readonly root: number) {
+    this.fd = root;
+  }
+
+  /**
+   * The descriptor (O_PATH) of a directory, good until the next call of any method.
+   * @param path as in {@link Place}
+   * @param make whether missing directories are made
+   * @throws {TarError} when a component is no directory
+   */
+  open(path: string, make: boolean): number {
+    if (path === this.path) return this.fd;
+    const fd = this.reach(path, make);
+    this.forget();
+    this.path = path;
+    this.fd = fd;
+    return fd;
+  }
+
+  /** Lets go of the directory that is open: it may have been removed or replaced. */
+  forget(): void {
+    if (this.fd !== this.root) close(this.fd);
+    this.path = "";
+    this.fd = this.root;
+  }
+
+  private reach(path: string, make: boolean): number {
+    if (path === "") return this.root;
+    try {
+      return this.step(path);
+    } catch (error) {
+      if (!make || !isErrno(error, "ENOENT")) throw error;
+    }
+    const slash = path.lastIndexOf("/");
+    const parent = this.reach(slash === -1 ? "" : path.slice(0, slash), make);
+    try {
+      const name = path.slice(slash + 1);
+      mkdir(name, IMPLIED_MODE, parent);
+      // Whatever the umask of whoever imports.
+      chmodAt(parent, name, IMPLIED_MODE);
+    } finally {
+      if (parent !== this.root) close(parent);
+    }
+    return this.step(path);
+  }
+
+  private step(path: string): number {
+    try {
+      return openat2(this.root, path, O.O_PATH | O.O_DIRECTORY, ANCHORED);
+    } catch (error) {
+      if (isErrno(error, "ELOOP", "ENOTDIR", "EXDEV"))
+        throw new TarError(
+          `the tar archive has a name that goes through a symbolic link or a file: ${JSON.stringify(path)} is no directory`,
+          { cause: error },
+        );
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,139 @@
+/** Names of images: one small file each, replaced under its own lock. */
+
+import { MydockerError } from "../errors.ts";
+import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
+import { isErrno } from "../ffi/call.ts";
+import { AT_FDCWD, close, flock, fsync, LOCK_EX, O, open, writeAll } from "../linux/fd.ts";
+import {
+  ifExists,
+  link,
+  makeDirectories,
+  readDirectory,
+  readFileBytes,
+  rename,
+  stat,
+  statFd,
+  syncDirectory,
+  unlink,
+} from "../linux/file.ts";
+import { SHA256 } from "./image_config.ts";
+import type { StoreLayout } from "./layout.ts";
+import { formatReference, parseReference, type Reference } from "./reference.ts";
+import type { Staging } from "./staging.ts";
+
+/** What a name stands for. */
+export interface NameRecord {
+  /** `sha256:…` of the image's configuration. */
+  readonly id: string;
+  readonly reference: Reference;
+  /** The name was given to the image inside the executable, and moves when that changes. */
+  readonly embedded: boolean;
+}
+
+/** @throws {MydockerError} when the record is damaged */
+export function readName(layout: StoreLayout, reference: Reference): NameRecord | undefined {
+  return readRecord(layout.name(reference));
+}
+
+function readRecord(path: string): NameRecord | undefined {
+  const bytes = ifExists(() => readFileBytes(path));
+  if (bytes === undefined) return undefined;
+  try {
+    const record = JSON.parse(decodeBytes(bytes));
+    if (!SHA256.test(record.id)) throw new TypeError("bad id");
+    return {
+      id: record.id,
+      reference: parseReference(record.reference),
+      embedded: record.embedded === true,
+    };
+  } catch (error) {
+    throw new MydockerError(`an image's name is damaged: ${path}`, {
+      cause: error,
+      hint: "remove that file, and tag the image again",
+    });
+  }
+}
+
+/** All names, and what is wrong with those that cannot be read. */
+export function listNames(layout: StoreLayout): { names: NameRecord[]; problems: unknown[] } {
+  const names: NameRecord[] = [];
+  const problems: unknown[] = [];
+  for (const file of ifExists(() => readDirectory(layout.names)) ?? []) {
+    try {
+      const record = readRecord(`${layout.names}/${file}`);
+      if (record !== undefined) names.push(record);
+    } catch (error) {
+      problems.push(error);
+    }
+  }
+  return { names, problems };
+}
+
+/** Opens and locks a name's file. @returns undefined when there is none */
+function lockName(path: string): number | undefined {
+  for (;;) {
+    const fd = ifExists(() => open(path, O.O_RDONLY));
+    if (fd === undefined) return undefined;
+    flock(fd, LOCK_EX);
+    // It may have been replaced while we waited: then the lock is on a file that no one sees.
+    const now = ifExists(() => stat(path));
+    if (now !== undefined && now.ino === statFd(fd).ino) return fd;
+    close(fd);
+  }
+}
+
+/** Gives a name to an image, taking it from the one that has it. */
+export function writeName(
+  layout: StoreLayout,
+  staging: Staging,
+  record: NameRecord,
+  options: { readonly onlyIfAbsent?: boolean } = {},
+): void {
+  const path = layout.name(record.reference);
+  const { id, embedded } = record;
+  const text = JSON.stringify({
+    id,
+    reference: formatReference(record.reference),
+    ...(embedded ? { embedded } : {}),
+  });
+  const temporary = `${staging.path}/name`;
+  const fd = open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o600);
+  try {
+    writeAll(fd, encodeBytes(`${text}\n`));
+    fsync(fd);
+  } finally {
+    close(fd);
+  }
+  makeDirectories(layout.names);
+  for (;;) {
+    const locked = lockName(path);
+    if (locked !== undefined) {
+      if (options.onlyIfAbsent !== true) rename(temporary, path);
+      close(locked);
+      break;
+    }
+    try {
+      link(AT_FDCWD, temporary, AT_FDCWD, path);
+      unlink(temporary);
+      break;
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+  }
+  syncDirectory(layout.names);
+}
+
+/** Takes a name away from an image. @returns whether it was that image's */
+export function removeName(layout: StoreLayout, reference: Reference, id: string): boolean {
+  const path = layout.name(reference);
+  const locked = lockName(path);
+  if (locked === undefined) return false;
+  try {
+    if (readRecord(path)?.id !== id) return false;
+    unlink(path);
+  } finally {
+    close(locked);
+  }
+  syncDirectory(layout.names);
+  return true;
+}

@@ -1,0 +1,255 @@
+/** The images that are here. On-disk form and locks: layout.ts. */
+import { MydockerError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
+import { close, fsync, O, open, writeAll } from "../linux/fd.ts";
+import {
+  ifExists,
+  makeDirectories,
+  mkdir,
+  readDirectory,
+  readFileBytes,
+  rename,
+  stat,
+  syncDirectory,
+} from "../linux/file.ts";
+import { defaultImage, readDefaultImageLayer } from "./default_image.ts";
+import { type ImageConfig, parseImageConfig, SHA256 } from "./image_config.ts";
+import { holdDirectory, LayerWriter, layerSize, placeLayer } from "./layer.ts";
+import { hexOf, StoreLayout, sha256Hex } from "./layout.ts";
+import { listNames, readName, writeName } from "./names.ts";
+import {
+  familiarReference,
+  InvalidReferenceError,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "./reference.ts";
+import { Staging } from "./staging.ts";
+
+/** An image that is here, all its layers with it. */
+export interface Image {
+  /** `sha256:…`, the digest of the configuration's bytes. */
+  readonly id: string;
+  readonly config: ImageConfig;
+  /** Absolute paths of the layers' directories, the lowest first. */
+  readonly layers: readonly string[];
+  /** Names as Docker shows them, sorted. Reads the names' directory. */
+  readonly references: readonly string[];
+  /** RFC 3339; empty when the image does not say. */
+  readonly created: string;
+  /** Bytes of data in its layers. Reads a file for each layer. */
+  readonly size: number;
+}
+
+/** An image whose files are not what they should be. Others are not affected. */
+export class DamagedImageError extends MydockerError {
+  override readonly name = "DamagedImageError";
+}
+
+export class ImageStore {
+  readonly layout: StoreLayout;
+
+  /** @param root see {@link openImageStore} */
+  constructor(root: string) {
+    this.layout = new StoreLayout(root);
+  }
+
+  /**
+   * The image that `text` names: a reference (without a tag: `latest`), an id, or the beginning of
+   * exactly one id. The default image's own name brings that image here when it is missing.
+   *
+   * Reads two small files for a name or a whole id; only what can be no name that is here, but
+   * the beginning of an id, costs a look into a directory.
+   * @returns undefined when there is none, also when `text` is no reference ({@link parseReference} says why)
+   * @throws {DamagedImageError}
+   * @throws {MydockerError} when several ids begin so
+   */
+  resolve(text: string): Image | undefined {
+    const reference = referenceOf(text);
+    if (reference !== undefined) {
+      const found = readName(this.layout, reference);
+      const isDefault = familiarReference(reference) === defaultImage.reference;
+      if (isDefault && (found === undefined || (found.embedded && found.id !== defaultImageId())))
+        return nameDefaultImage(this, reference);
+      if (found !== undefined) {
+        const image = this.get(found.id);
+        if (image !== undefined) return image;
+        throw new DamagedImageError(
+          `the image ${found.id} that ${familiarReference(reference)} names is gone`,
+          { hint: `mydocker rmi ${familiarReference(reference)}, then import it again` },
+        );
+      }
+    }
+    const id = this.findId(text);
+    return id === undefined ? undefined : this.get(id);
+  }
+
+  /**
+   * The image with this id.
+   * @param id `sha256:…`, whole
+   * @throws {DamagedImageError}
+   */
+  get(id: string): Image | undefined {
+    const { layout } = this;
+    const bytes = ifExists(() => readFileBytes(layout.config(id)));
+    if (bytes === undefined) return undefined;
+    const damaged = (what: string, cause?: unknown) =>
+      new DamagedImageError(`the image ${id} is damaged: ${what}`, {
+        cause,
+        hint: `mydocker rmi -f ${hexOf(id).slice(0, 12)}, then import it again`,
+      });
+    if (`sha256:${sha256Hex(bytes)}` !== id)
+      throw damaged(`${layout.config(id)} does not have that digest`);
+    let config: ImageConfig;
+    try {
+      config = parseImageConfig(bytes);
+    } catch (error) {
+      throw damaged(error instanceof Error ? error.message : String(error), error);
+    }
+    const diffIds = config.rootfs.diff_ids;
+    for (const diffId of diffIds)
+      if (ifExists(() => stat(layout.diff(diffId))) === undefined)
+        throw damaged(`its layer ${layout.diff(diffId)} is missing`);
+    return {
+      id,
+      config,
+      layers: diffIds.map((diffId) => layout.diff(diffId)),
+      created: config.created ?? "",
+      get references() {
+        return listNames(layout)
+          .names.filter((name) => name.id === id)
+          .map((name) => familiarReference(name.reference))
+          .sort();
+      },
+      get size() {
+        return diffIds.reduce((total, diffId) => total + layerSize(layout, diffId), 0);
+      },
+    };
+  }
+
+  /** The whole id that `text` is or begins, with or without `sha256:`. */
+  findId(text: string): string | undefined {
+    const prefix = /^(?:sha256:)?([a-f0-9]{1,64})$/.exec(text)?.[1];
+    if (prefix === undefined) return undefined;
+    if (prefix.length === 64) return `sha256:${prefix}`;
+    const found = this.ids().filter((id) => hexOf(id).startsWith(prefix));
+    if (found.length > 1)
+      throw new MydockerError(
+        `${JSON.stringify(text)} is the beginning of ${found.length} image IDs`,
+        { hint: `type more of it: ${found.map((id) => hexOf(id).slice(0, 12)).join(", ")}` },
+      );
+    return found[0];
+  }
+
+  /** The ids of all images, damaged ones too; unsorted. */
+  ids(): string[] {
+    return (ifExists(() => readDirectory(this.layout.images)) ?? [])
+      .map((hex) => `sha256:${hex}`)
+      .filter((id) => SHA256.test(id));
+  }
+
+  /** A place for making something in; what dead processes left there is removed first. */
+  stage(): Staging {
+    makeDirectories(this.layout.images);
+    makeDirectories(this.layout.layers);
+    return Staging.create(this.layout.staging);
+  }
+
+  /**
+   * Puts an image into its place. Its layers must be in theirs, and locked ({@link placeLayer}).
+   * @param config the configuration byte for byte
+   * @returns its id
+   */
+  placeImage(staging: Staging, config: Uint8Array): string {
+    const id = `sha256:${sha256Hex(config)}`;
+    const path = `${staging.path}/image`;
+    mkdir(path, 0o700);
+    const fd = open(`${path}/config.json`, O.O_WRONLY | O.O_CREAT | O.O_EXCL, 0o600);
+    try {
+      writeAll(fd, config);
+      fsync(fd);
+    } finally {
+      close(fd);
+    }
+    try {
+      rename(path, this.layout.image(id));
+    } catch (error) {
+      // The same image: its name is its content.
+      if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
+    }
+    syncDirectory(this.layout.images);
+    return id;
+  }
+
+  /**
+   * Keeps an image from being removed until the result is disposed of.
+   * @returns undefined when it is not here (any more)
+   */
+  hold(id: string): Disposable | undefined {
+    return holdDirectory(this.layout.image(id));
+  }
+}
+
+/**
+ * The store below `<root>/images`. Nothing is read or made before it is needed.
+ * @param root mydocker's state directory, e.g. `/var/lib/mydocker`
+ */
+export function openImageStore(root: string): ImageStore {
+  return new ImageStore(root);
+}
+
+/** What `text` means as a reference, with its default tag; undefined when it is none. */
+function referenceOf(text: string): Reference | undefined {
+  try {
+    return withDefaultTag(parseReference(text));
+  } catch (error) {
+    if (error instanceof InvalidReferenceError) return undefined;
+    throw error;
+  }
+}
+
+const defaultConfigBytes = () => new TextEncoder().encode(JSON.stringify(defaultImage.config));
+
+/** The id of the image inside the executable. */
+function defaultImageId(): string {
+  return `sha256:${sha256Hex(defaultConfigBytes())}`;
+}
+
+/**
+ * The image inside the executable, unpacked and named at its first use. It belongs to the program:
+ * `rmi` frees its space, and its next use brings it back. Another image may be given its name; that
+ * is left alone, and this is still the image inside.
+ *
+ * Afterwards it costs what {@link ImageStore.get} costs. Any number of processes may come first.
+ */
+export function ensureDefaultImage(store: ImageStore): Image {
+  const id = defaultImageId();
+  const present = store.get(id);
+  if (present !== undefined) return present;
+  const { layout } = store;
+  using staging = store.stage();
+  using writer = new LayerWriter(staging, "files");
+  writer.push(Bun.zstdDecompressSync(readDefaultImageLayer()));
+  const [layer] = defaultImage.layers;
+  if (layer === undefined) throw new TypeError("the default image has no layer");
+  {
+    using _layer = placeLayer(layout, layer.diffId, writer.end());
+    store.placeImage(staging, defaultConfigBytes());
+  }
+  const reference = withDefaultTag(parseReference(defaultImage.reference));
+  writeName(layout, staging, { id, reference, embedded: true }, { onlyIfAbsent: true });
+  const image = store.get(id);
+  if (image === undefined)
+    throw new MydockerError("the default image was removed while it was unpacked");
+  return image;
+}
+
+/** Brings the default image here and gives it its name, which nobody or an older one of its kind has. */
+function nameDefaultImage(store: ImageStore, reference: Reference): Image {
+  const image = ensureDefaultImage(store);
+  if (readName(store.layout, reference)?.id !== image.id) {
+    using staging = store.stage();
+    writeName(store.layout, staging, { id: image.id, reference, embedded: true });
+  }
+  return image;
+}
