@@ -4,16 +4,9 @@ import { MydockerError } from "../errors.ts";
 import { decodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, flock, LOCK_SH, O, open, syncfs } from "../linux/fd.ts";
-import {
-  ifExists,
-  mkdir,
-  readFileBytes,
-  rename,
-  replaceFile,
-  statFd,
-  syncDirectory,
-} from "../linux/file.ts";
+import { mkdir, readFileBytes, rename, replaceFile, syncDirectory } from "../linux/file.ts";
 import type { StoreLayout } from "./layout.ts";
+import { lockDirectory } from "./locks.ts";
 import type { Staging } from "./staging.ts";
 import { TarReader } from "./tar.ts";
 import { type Unpacked, Unpacker } from "./unpack.ts";
@@ -45,6 +38,11 @@ export class LayerWriter implements Disposable {
 
   push(chunk: Uint8Array): void {
     this.reader.push(chunk);
+  }
+
+  /** The archive's end was seen. */
+  get ended(): boolean {
+    return this.reader.ended;
   }
 
   end(): StagedLayer {
@@ -80,7 +78,7 @@ export function placeLayer(layout: StoreLayout, diffId: string, staged: StagedLa
       } catch (error) {
         if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
       }
-      const held = holdDirectory(path);
+      const held = lockDirectory(path, LOCK_SH);
       if (held !== undefined) {
         close(fd);
         return held;
@@ -90,20 +88,6 @@ export function placeLayer(layout: StoreLayout, diffId: string, staged: StagedLa
     close(fd);
     throw error;
   }
-}
-
-/** Locks an object's directory, shared. @returns undefined when there is none (any more) */
-export function holdDirectory(path: string): Disposable | undefined {
-  const fd = ifExists(() => open(path, O.O_RDONLY | O.O_DIRECTORY));
-  if (fd === undefined) return undefined;
-  flock(fd, LOCK_SH);
-  // Whoever removes it renames it first, while holding the lock.
-  const now = ifExists(() => open(path, O.O_RDONLY | O.O_DIRECTORY));
-  const same = now !== undefined && statFd(now).ino === statFd(fd).ino;
-  if (now !== undefined) close(now);
-  if (same) return { [Symbol.dispose]: () => close(fd) };
-  close(fd);
-  return undefined;
 }
 
 /** Bytes of data in a layer. */

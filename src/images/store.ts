@@ -1,7 +1,7 @@
 /** The images that are here. On-disk form and locks: layout.ts. */
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
-import { close, fsync, O, open, writeAll } from "../linux/fd.ts";
+import { close, fsync, LOCK_SH, O, open, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
   makeDirectories,
@@ -14,8 +14,9 @@ import {
 } from "../linux/file.ts";
 import { defaultImage, readDefaultImageLayer } from "./default_image.ts";
 import { type ImageConfig, parseImageConfig, SHA256 } from "./image_config.ts";
-import { holdDirectory, LayerWriter, layerSize, placeLayer } from "./layer.ts";
+import { LayerWriter, layerSize, placeLayer } from "./layer.ts";
 import { hexOf, StoreLayout, sha256Hex } from "./layout.ts";
+import { lockDirectory } from "./locks.ts";
 import { listNames, readName, writeName } from "./names.ts";
 import {
   familiarReference,
@@ -90,26 +91,13 @@ export class ImageStore {
    * @throws {DamagedImageError}
    */
   get(id: string): Image | undefined {
+    const config = this.readConfig(id);
+    if (config === undefined) return undefined;
     const { layout } = this;
-    const bytes = ifExists(() => readFileBytes(layout.config(id)));
-    if (bytes === undefined) return undefined;
-    const damaged = (what: string, cause?: unknown) =>
-      new DamagedImageError(`the image ${id} is damaged: ${what}`, {
-        cause,
-        hint: `mydocker rmi -f ${hexOf(id).slice(0, 12)}, then import it again`,
-      });
-    if (`sha256:${sha256Hex(bytes)}` !== id)
-      throw damaged(`${layout.config(id)} does not have that digest`);
-    let config: ImageConfig;
-    try {
-      config = parseImageConfig(bytes);
-    } catch (error) {
-      throw damaged(error instanceof Error ? error.message : String(error), error);
-    }
     const diffIds = config.rootfs.diff_ids;
     for (const diffId of diffIds)
       if (ifExists(() => stat(layout.diff(diffId))) === undefined)
-        throw damaged(`its layer ${layout.diff(diffId)} is missing`);
+        throw damaged(id, `its layer ${layout.diff(diffId)} is missing`);
     return {
       id,
       config,
@@ -125,6 +113,25 @@ export class ImageStore {
         return diffIds.reduce((total, diffId) => total + layerSize(layout, diffId), 0);
       },
     };
+  }
+
+  /**
+   * An image's configuration, whether or not its layers are here.
+   * @throws {DamagedImageError} when it does not have the digest that it is called by
+   */
+  readConfig(id: string): ImageConfig | undefined {
+    const path = this.layout.config(id);
+    const bytes = ifExists(() => readFileBytes(path));
+    if (bytes === undefined) {
+      if (ifExists(() => stat(this.layout.image(id))) === undefined) return undefined;
+      throw damaged(id, `${path} is missing`);
+    }
+    if (`sha256:${sha256Hex(bytes)}` !== id) throw damaged(id, `${path} does not have that digest`);
+    try {
+      return parseImageConfig(bytes);
+    } catch (error) {
+      throw damaged(id, error instanceof Error ? error.message : String(error), error);
+    }
   }
 
   /** The whole id that `text` is or begins, with or without `sha256:`. */
@@ -186,7 +193,7 @@ export class ImageStore {
    * @returns undefined when it is not here (any more)
    */
   hold(id: string): Disposable | undefined {
-    return holdDirectory(this.layout.image(id));
+    return lockDirectory(this.layout.image(id), LOCK_SH);
   }
 }
 
@@ -196,6 +203,13 @@ export class ImageStore {
  */
 export function openImageStore(root: string): ImageStore {
   return new ImageStore(root);
+}
+
+function damaged(id: string, what: string, cause?: unknown): DamagedImageError {
+  return new DamagedImageError(`the image ${id} is damaged: ${what}`, {
+    cause,
+    hint: `mydocker rmi -f ${hexOf(id).slice(0, 12)}, then import it again`,
+  });
 }
 
 /** What `text` means as a reference, with its default tag; undefined when it is none. */

@@ -134,6 +134,11 @@ export class TarReader {
     }
   }
 
+  /** The archive's end was seen; what follows means nothing. */
+  get ended(): boolean {
+    return this.state === "end";
+  }
+
   /** There is no more. An archive may end without its two blocks of zeroes, but between members only. */
   end(): void {
     if (this.state === "end") return;

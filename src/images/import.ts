@@ -1,0 +1,99 @@
+/** `mydocker import`: a root file system's tar becomes an image of one layer. */
+import { MydockerError } from "../errors.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
+import { applyChanges } from "./config_changes.ts";
+import { type ExpansionLimits, readArchive } from "./decompress.ts";
+import { LayerWriter, placeLayer } from "./layer.ts";
+import { writeName } from "./names.ts";
+import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
+import { collectLayers } from "./remove.ts";
+import type { ImageStore } from "./store.ts";
+import { TarError } from "./tar_header.ts";
+
+export interface ImportOptions {
+  /** `--change`: Dockerfile instructions, e.g. `CMD ["sh"]`. */
+  readonly changes?: readonly string[];
+  /** `--message`; Docker's own is `Imported from -`. */
+  readonly message?: string;
+  readonly limits?: ExpansionLimits;
+  /** When the image was made; now, if absent. */
+  readonly created?: Date;
+}
+
+export interface Imported {
+  /** `sha256:…` */
+  readonly id: string;
+  readonly reference?: Reference;
+  /** What could not be kept, a line each. */
+  readonly warnings: readonly string[];
+}
+
+/** What GNU tar fills an archive up with is at most 1 MiB of zeroes (a blocking factor of 2048). */
+const TRAILING_LIMIT = 64 * 2 ** 20;
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
+
+/**
+ * Imports a tar, plain or compressed with gzip or zstd. Whiteouts (`.wh.…`) in it mean what they
+ * mean in a layer, as they do to Docker.
+ *
+ * Nothing counts as an image until everything is written out; a crash or an error leaves nothing
+ * but a directory that the next writing command removes.
+ * @param fd the archive, read to its end
+ * @param name what to call the image; it is taken from an image that has it
+ * @throws {InvalidReferenceError}
+ * @throws {TarError} for an archive that is damaged or tries to write elsewhere
+ */
+export async function importTar(
+  store: ImageStore,
+  fd: number,
+  name?: string,
+  options: ImportOptions = {},
+): Promise<Imported> {
+  const reference = name === undefined ? undefined : withDefaultTag(parseReference(name));
+  if (reference?.digest !== undefined)
+    throw new MydockerError(`cannot import as a digest: ${formatReference(reference)}`);
+  const config = applyChanges({}, options.changes ?? []);
+
+  using staging = store.stage();
+  collectLayers(store, staging);
+  using writer = new LayerWriter(staging, "all");
+  const hasher = new Bun.CryptoHasher("sha256");
+  let trailing = 0;
+  await readArchive(
+    fd,
+    (chunk) => {
+      hasher.update(chunk);
+      if (writer.ended) trailing += chunk.length;
+      else writer.push(chunk);
+      if (trailing > TRAILING_LIMIT)
+        throw new TarError(
+          `the tar archive goes on for more than ${TRAILING_LIMIT >> 20} MiB after its end`,
+        );
+    },
+    options.limits,
+  );
+  const layer = writer.end();
+  const diffId = `sha256:${hasher.digest("hex")}`;
+  const created = (options.created ?? new Date()).toISOString();
+  const message = options.message ?? "Imported from -";
+  using _layer = placeLayer(store.layout, diffId, layer);
+  const id = store.placeImage(
+    staging,
+    encodeBytes(
+      JSON.stringify({
+        created,
+        architecture: ARCHITECTURES[process.arch] ?? process.arch,
+        os: "linux",
+        config,
+        rootfs: { type: "layers", diff_ids: [diffId] },
+        history: [{ created, comment: message }],
+      }),
+    ),
+  );
+  if (reference !== undefined) writeName(store.layout, staging, { id, reference, embedded: false });
+  return {
+    id,
+    warnings: layer.warnings,
+    ...(reference === undefined ? {} : { reference }),
+  };
+}

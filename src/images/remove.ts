@@ -1,0 +1,210 @@
+/** `mydocker rmi`: names and images go, and the layers that no image has any more. */
+import { MydockerError } from "../errors.ts";
+import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
+import { ifExists, readDirectory, rename, syncDirectory } from "../linux/file.ts";
+import { SHA256 } from "./image_config.ts";
+import { hexOf, sha256Hex } from "./layout.ts";
+import { lockDirectory } from "./locks.ts";
+import { listNames, type NameRecord, removeName } from "./names.ts";
+import {
+  familiarReference,
+  fullName,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "./reference.ts";
+import type { Staging } from "./staging.ts";
+import { DamagedImageError, type ImageStore } from "./store.ts";
+
+/** A container of an image. */
+export interface ImageUser {
+  readonly id: string;
+  readonly running: boolean;
+}
+
+export interface RemoveOptions {
+  readonly force?: boolean;
+  /** The containers that were made of an image. */
+  readonly usedBy: (id: string) => readonly ImageUser[];
+}
+
+/** A line of `rmi`'s output: `Untagged: busybox:latest`, `Deleted: sha256:…`. */
+export interface Removed {
+  readonly action: "Untagged" | "Deleted";
+  readonly what: string;
+}
+
+/** Something keeps the image; Docker's HTTP status 409. */
+export class ImageConflictError extends MydockerError {
+  override readonly name = "ImageConflictError";
+}
+
+/** Ids in messages are as short as in `ps`. */
+const short = (id: string) => id.replace("sha256:", "").slice(0, 12);
+
+/**
+ * Removes what `text` names, by the rules of Docker (moby, daemon/images/image_delete.go): a name
+ * goes, and the image with it if it was the last one; an id takes the image with all its names if
+ * they are of one repository, or by force.
+ * @returns what was done, in order
+ * @throws {ImageConflictError} when a container or another name keeps it
+ * @throws {MydockerError} `No such image`
+ */
+export function removeImage(store: ImageStore, text: string, options: RemoveOptions): Removed[] {
+  const target = find(store, text);
+  const { id, byId } = target;
+  const force = options.force === true;
+  const removed: Removed[] = [];
+  using staging = store.stage();
+  using locked = lockDirectory(store.layout.image(id), LOCK_EX);
+  const names = () => listNames(store.layout).names.filter((name) => name.id === id);
+  const untag = (name: NameRecord) => {
+    if (removeName(store.layout, name.reference, id))
+      removed.push({ action: "Untagged", what: familiarReference(name.reference) });
+  };
+
+  if (!byId) {
+    const container = options.usedBy(id)[0];
+    if (!force && isSingle(names()) && container !== undefined)
+      throw new ImageConflictError(
+        `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${short(container.id)} is using its referenced image ${short(id)}`,
+      );
+    untag(target.name);
+    const rest = names();
+    // Only digests of the same repository are left: they go with its last tag.
+    const repository = fullName(target.name.reference);
+    if (
+      target.name.reference.digest === undefined &&
+      rest.every(
+        ({ reference: left }) => left.digest !== undefined && fullName(left) === repository,
+      )
+    )
+      rest.forEach(untag);
+    if (names().length > 0) return removed;
+    // By force the name goes although a running container keeps the image, which has none then.
+    if (conflictOf(id, options, names(), force) !== undefined) return removed;
+  } else {
+    if (locked === undefined) throw new MydockerError(`No such image: ${text}`);
+    const all = names();
+    const conflict = conflictOf(id, options, isSingle(all) ? [] : all, force);
+    if (conflict !== undefined) throw conflict;
+    all.forEach(untag);
+  }
+  // A name of an image that was gone already.
+  if (locked === undefined) return removed;
+  const chain = chainOf(store, id);
+  rename(store.layout.image(id), `${staging.path}/image`);
+  syncDirectory(store.layout.images);
+  removed.push({ action: "Deleted", what: id });
+  const gone = new Set(collectLayers(store, staging));
+  for (const { diffId, chainId } of chain.toReversed())
+    if (gone.has(diffId)) removed.push({ action: "Deleted", what: chainId });
+  return removed;
+}
+
+type Target =
+  | { readonly id: string; readonly byId: false; readonly name: NameRecord }
+  | { readonly id: string; readonly byId: true };
+
+/** A name before an id; an image that is damaged is found as well. */
+function find(store: ImageStore, text: string): Target {
+  const whole = /^(?:sha256:)?[a-f0-9]{64}$/.test(text);
+  let reference: Reference | undefined;
+  if (!whole) {
+    reference = withDefaultTag(parseReference(text));
+    const wanted = familiarReference(reference);
+    const name = listNames(store.layout).names.find(
+      (record) => familiarReference(record.reference) === wanted,
+    );
+    if (name !== undefined) return { id: name.id, byId: false, name };
+  }
+  const id = store.findId(text);
+  if (id !== undefined && store.ids().includes(id)) return { id, byId: true };
+  const shown = reference === undefined ? text : familiarReference(reference);
+  throw new MydockerError(`No such image: ${shown}`);
+}
+
+/** All names belong to one repository, and at most one of them is a tag (isSingleReference of moby). */
+function isSingle(names: readonly NameRecord[]): boolean {
+  if (names.length <= 1) return true;
+  const repositories = new Set(names.map(({ reference }) => fullName(reference)));
+  const tags = names.filter(({ reference }) => reference.digest === undefined);
+  return repositories.size === 1 && tags.length <= 1;
+}
+
+/** Why an image must stay: a running container always, a stopped one or a name unless by force. */
+function conflictOf(
+  id: string,
+  options: RemoveOptions,
+  names: readonly NameRecord[],
+  force: boolean,
+): ImageConflictError | undefined {
+  const conflict = (how: string, why: string) =>
+    new ImageConflictError(`conflict: unable to delete ${short(id)} (${how}) - ${why}`);
+  const users = options.usedBy(id);
+  const running = users.find((user) => user.running);
+  if (running !== undefined)
+    return conflict(
+      "cannot be forced",
+      `image is being used by running container ${short(running.id)}`,
+    );
+  if (force) return undefined;
+  if (names.length > 0)
+    return conflict("must be forced", "image is referenced in multiple repositories");
+  const stopped = users[0];
+  return stopped === undefined
+    ? undefined
+    : conflict("must be forced", `image is being used by stopped container ${short(stopped.id)}`);
+}
+
+/** The image's layers with their chain ids, as Docker names them (image-spec config.md, "Layer ChainID"). */
+function chainOf(store: ImageStore, id: string): { diffId: string; chainId: string }[] {
+  try {
+    let chainId = "";
+    return (store.get(id)?.config.rootfs.diff_ids ?? []).map((diffId) => {
+      chainId = chainId === "" ? diffId : `sha256:${sha256Hex(`${chainId} ${diffId}`)}`;
+      return { diffId, chainId };
+    });
+  } catch (error) {
+    if (error instanceof DamagedImageError) return [];
+    throw error;
+  }
+}
+
+/** The layers of all images that can be read. */
+function layersInUse(store: ImageStore): Set<string> {
+  const used = new Set<string>();
+  for (const id of store.ids()) {
+    try {
+      for (const diffId of store.readConfig(id)?.rootfs.diff_ids ?? []) used.add(diffId);
+    } catch (error) {
+      // What its layers were cannot be known, nor can it be used. An I/O error is no such reason.
+      if (!(error instanceof DamagedImageError)) throw error;
+    }
+  }
+  return used;
+}
+
+/**
+ * Removes layers that no image has: those of an image that was just removed, and what a process
+ * left that died between placing a layer and its image. One that is being placed is locked.
+ * @returns their diff ids
+ */
+export function collectLayers(store: ImageStore, staging: Staging): string[] {
+  const { layout } = store;
+  const candidates = (ifExists(() => readDirectory(layout.layers)) ?? [])
+    .map((hex) => `sha256:${hex}`)
+    .filter((diffId) => SHA256.test(diffId));
+  const before = layersInUse(store);
+  const removed: string[] = [];
+  for (const diffId of candidates) {
+    if (before.has(diffId)) continue;
+    const path = layout.layer(diffId);
+    using lock = lockDirectory(path, LOCK_EX | LOCK_NB);
+    // An image that has it may have come between the look and the lock.
+    if (lock === undefined || layersInUse(store).has(diffId)) continue;
+    rename(path, `${staging.path}/${hexOf(diffId)}`);
+    removed.push(diffId);
+  }
+  return removed;
+}
