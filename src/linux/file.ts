@@ -4,6 +4,7 @@ import { check, isErrno } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
@@ -71,6 +72,9 @@ export interface Stat {
   readonly nlink: number;
   readonly rdevMajor: number;
   readonly rdevMinor: number;
+  /** of the file system that it is on */
+  readonly devMajor: number;
+  readonly devMinor: number;
   /** seconds since 1970 */
   readonly mtime: number;
 }
@@ -90,11 +94,15 @@ export function statAt(dirfd: number, path: string, flags = 0): Stat {
     nlink: get("nlink"),
     rdevMajor: get("rdevMajor"),
     rdevMinor: get("rdevMinor"),
+    devMajor: get("devMajor"),
+    devMinor: get("devMinor"),
     mtime: get("mtime"),
   };
 }
 
 export const stat = (path: string): Stat => statAt(AT_FDCWD, path);
+/** statx(2) on what a descriptor names. */
+export const statFd = (fd: number): Stat => statAt(fd, "", AT_EMPTY_PATH);
 export const lstat = (path: string): Stat => statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
 
 /** Runs a call that may find nothing: its value, or undefined for ENOENT and ENOTDIR. */
@@ -324,9 +332,21 @@ export function syncDirectory(path: string): void {
 
 /** Names in a directory, without "." and ".."; unsorted. */
 export function readDirectory(path: string, dirfd: number = AT_FDCWD): string[] {
+  return readDirectoryEntries(path, dirfd).map(({ name }) => name);
+}
+
+/** What getdents64(2) says of a directory's entry. */
+export interface DirectoryEntry {
+  readonly name: string;
+  /** inode number, exact to 2^53 */
+  readonly ino: number;
+}
+
+/** Entries of a directory, without "." and ".."; unsorted. */
+export function readDirectoryEntries(path: string, dirfd: number = AT_FDCWD): DirectoryEntry[] {
   const fd = openat(dirfd, path, O.O_RDONLY | O.O_DIRECTORY);
   try {
-    const names: string[] = [];
+    const entries: DirectoryEntry[] = [];
     const buffer = new Uint8Array(32768);
     const view = new DataView(buffer.buffer);
     for (;;) {
@@ -335,12 +355,13 @@ export function readDirectory(path: string, dirfd: number = AT_FDCWD): string[] 
         { path },
         libc.getdents64(SYS.getdents64, fd, buffer, buffer.length),
       );
-      if (length === 0) return names;
+      if (length === 0) return entries;
       // struct linux_dirent64 { u64 ino; s64 off; u16 reclen; u8 type; char name[]; }
       for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
         const end = buffer.indexOf(0, at + 19);
         const name = decodeBytes(buffer.subarray(at + 19, end));
-        if (name !== "." && name !== "..") names.push(name);
+        const ino = Number(view.getBigUint64(at, true));
+        if (name !== "." && name !== "..") entries.push({ name, ino });
       }
     }
   } finally {
@@ -348,20 +369,52 @@ export function readDirectory(path: string, dirfd: number = AT_FDCWD): string[] 
   }
 }
 
+/** Levels that are descended at once: each holds a descriptor, and a container may nest without end. */
+const DESCENT_LIMIT = 64;
+
 /** Removes a tree without leaving it: never through symbolic links, never across into another name. Missing is fine. */
 export function removeTree(path: string, dirfd: number = AT_FDCWD): void {
+  if (removeFile(path, dirfd)) return;
+  const top = openat(dirfd, path, O.O_RDONLY | O.O_DIRECTORY | O.O_NOFOLLOW);
   try {
-    unlink(path, dirfd);
-    return;
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return;
-    if (!isErrno(error, "EISDIR", "EPERM")) throw error;
-  }
-  const fd = openat(dirfd, path, O.O_RDONLY | O.O_DIRECTORY | O.O_NOFOLLOW);
-  try {
-    for (const name of readDirectory(".", fd)) removeTree(name, fd);
+    // What lies too deep has been moved up here, to be removed in the next round.
+    while (clearDirectory(top, top, DESCENT_LIMIT));
   } finally {
-    close(fd);
+    close(top);
   }
   ifExists(() => rmdir(path, dirfd));
+}
+
+/** @returns whether the name is gone; false for a directory */
+function removeFile(name: string, dirfd: number): boolean {
+  try {
+    unlink(name, dirfd);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return true;
+    if (!isErrno(error, "EISDIR", "EPERM")) throw error;
+    return false;
+  }
+}
+
+/** Removes what is in a directory, down to `levels`. @returns whether something was moved to `top` */
+function clearDirectory(fd: number, top: number, levels: number): boolean {
+  let moved = false;
+  for (const name of readDirectory(".", fd)) {
+    if (removeFile(name, fd)) continue;
+    if (levels === 0) {
+      const to = crypto.randomUUID();
+      check("rename", { source: name, to }, libc.renameat(fd, cString(name), top, cString(to)));
+      moved = true;
+      continue;
+    }
+    const inner = openat(fd, name, O.O_RDONLY | O.O_DIRECTORY | O.O_NOFOLLOW);
+    try {
+      if (clearDirectory(inner, top, levels - 1)) moved = true;
+    } finally {
+      close(inner);
+    }
+    ifExists(() => rmdir(name, fd));
+  }
+  return moved;
 }
