@@ -7,7 +7,7 @@ import { encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, O, openat2, RESOLVE } from "../linux/fd.ts";
 import { chmodAt, mkdir } from "../linux/file.ts";
-import { TarError } from "./tar_header.ts";
+import { quoteName, TarError } from "./tar_header.ts";
 
 const ANCHORED =
   RESOLVE.RESOLVE_BENEATH |
@@ -32,13 +32,13 @@ export interface Place {
  * @throws {TarError}
  */
 export function placeOf(path: string): Place {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  if (parts.includes(".."))
-    throw new TarError(`the tar archive has a name with "..": ${JSON.stringify(path)}`);
   if (path.length >= PATH_MAX / 4 && encodeBytes(path).length >= PATH_MAX)
     throw new TarError(
-      `the tar archive has a name of more than ${PATH_MAX - 1} bytes: ${JSON.stringify(path.slice(0, 64))}…`,
+      `the tar archive has a name of more than ${PATH_MAX - 1} bytes: ${quoteName(path)}`,
     );
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes(".."))
+    throw new TarError(`the tar archive has a name with "..": ${quoteName(path)}`);
   const name = parts.pop() ?? "";
   return { directory: parts.join("/"), name };
 }
@@ -101,7 +101,7 @@ export class AnchoredDirectories {
     } catch (error) {
       if (isErrno(error, "ELOOP", "ENOTDIR", "EXDEV"))
         throw new TarError(
-          `the tar archive has a name that goes through a symbolic link or a file: ${JSON.stringify(path)} is no directory`,
+          `the tar archive has a name that goes through a symbolic link or a file: ${quoteName(path)} is no directory`,
           { cause: error },
         );
       throw error;

@@ -4,7 +4,7 @@ import { MydockerError } from "../errors.ts";
 import { decodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, flock, LOCK_SH, O, open, syncfs } from "../linux/fd.ts";
-import { mkdir, readFileBytes, rename, replaceFile, syncDirectory } from "../linux/file.ts";
+import { fchmod, mkdir, readFileBytes, rename, replaceFile, syncDirectory } from "../linux/file.ts";
 import type { StoreLayout } from "./layout.ts";
 import { lockDirectory } from "./locks.ts";
 import type { Staging } from "./staging.ts";
@@ -32,6 +32,8 @@ export class LayerWriter implements Disposable {
     mkdir(this.path, 0o700);
     mkdir(`${this.path}/diff`, 0o755);
     this.fd = open(`${this.path}/diff`, O.O_RDONLY | O.O_DIRECTORY);
+    // The container's "/", if the archive does not say otherwise; umask may have taken some of it.
+    fchmod(this.fd, 0o755);
     this.unpacker = new Unpacker(this.fd, { syncFiles: durability === "files" });
     this.reader = new TarReader(this.unpacker);
   }

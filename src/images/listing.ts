@@ -1,8 +1,9 @@
 /** `mydocker images` and `tag`. */
 import { MydockerError } from "../errors.ts";
+import type { Image } from "./image.ts";
 import { listNames, writeName } from "./names.ts";
 import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
-import type { Image, ImageStore } from "./store.ts";
+import type { ImageStore } from "./store.ts";
 
 /** An image with its names and its size, all read at once. */
 export interface ListedImage {

@@ -2,6 +2,7 @@
 import { MydockerError } from "../errors.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
 import { ifExists, readDirectory, rename, syncDirectory } from "../linux/file.ts";
+import { DamagedImageError } from "./image.ts";
 import { SHA256 } from "./image_config.ts";
 import { hexOf, sha256Hex } from "./layout.ts";
 import { lockDirectory } from "./locks.ts";
@@ -14,7 +15,7 @@ import {
   withDefaultTag,
 } from "./reference.ts";
 import type { Staging } from "./staging.ts";
-import { DamagedImageError, type ImageStore } from "./store.ts";
+import type { ImageStore } from "./store.ts";
 
 /** A container of an image. */
 export interface ImageUser {

@@ -13,6 +13,7 @@ import {
   syncDirectory,
 } from "../linux/file.ts";
 import { defaultImage, readDefaultImageLayer } from "./default_image.ts";
+import { DamagedImageError, damaged, type Image } from "./image.ts";
 import { type ImageConfig, parseImageConfig, SHA256 } from "./image_config.ts";
 import { LayerWriter, layerSize, placeLayer } from "./layer.ts";
 import { hexOf, StoreLayout, sha256Hex } from "./layout.ts";
@@ -26,26 +27,6 @@ import {
   withDefaultTag,
 } from "./reference.ts";
 import { Staging } from "./staging.ts";
-
-/** An image that is here, all its layers with it. */
-export interface Image {
-  /** `sha256:…`, the digest of the configuration's bytes. */
-  readonly id: string;
-  readonly config: ImageConfig;
-  /** Absolute paths of the layers' directories, the lowest first. */
-  readonly layers: readonly string[];
-  /** Names as Docker shows them, sorted. Reads the names' directory. */
-  readonly references: readonly string[];
-  /** RFC 3339; empty when the image does not say. */
-  readonly created: string;
-  /** Bytes of data in its layers. Reads a file for each layer. */
-  readonly size: number;
-}
-
-/** An image whose files are not what they should be. Others are not affected. */
-export class DamagedImageError extends MydockerError {
-  override readonly name = "DamagedImageError";
-}
 
 export class ImageStore {
   readonly layout: StoreLayout;
@@ -203,13 +184,6 @@ export class ImageStore {
  */
 export function openImageStore(root: string): ImageStore {
   return new ImageStore(root);
-}
-
-function damaged(id: string, what: string, cause?: unknown): DamagedImageError {
-  return new DamagedImageError(`the image ${id} is damaged: ${what}`, {
-    cause,
-    hint: `mydocker rmi -f ${hexOf(id).slice(0, 12)}, then import it again`,
-  });
 }
 
 /** What `text` means as a reference, with its default tag; undefined when it is none. */

@@ -2,7 +2,6 @@
  * Reads a tar archive as it arrives: v7, ustar, PAX and GNU tar, names as bytes, sparse files as
  * segments. Memory stays bounded by the limits whatever the archive says.
  */
-import { type PaxRecords, parsePax, paxInteger, paxPath, paxTime } from "./pax.ts";
 import {
   checkSparse,
   OldGnuSparse,
@@ -10,52 +9,16 @@ import {
   paxSparseSegments,
   type Segment,
 } from "./sparse.ts";
-import { BLOCK, decodeHeader, isZeroBlock, type RawHeader, TarError } from "./tar_header.ts";
-
-export type TarEntryType =
-  | "file"
-  | "directory"
-  | "symlink"
-  | "hardlink"
-  | "character"
-  | "block"
-  | "fifo";
-
-/** A member of an archive, every extension applied. Nothing about it is trusted. */
-export interface TarEntry {
-  readonly type: TarEntryType;
-  /** As written: absolute, with `..`, with a trailing slash. */
-  readonly path: string;
-  readonly linkTarget: string;
-  /** Permission bits, setuid, setgid and sticky. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Bytes of the file, holes included. */
-  readonly size: number;
-  /** seconds since 1970 */
-  readonly mtime: number;
-  readonly mtimeNanoseconds: number;
-  readonly devMajor: number;
-  readonly devMinor: number;
-  readonly xattrs: readonly (readonly [name: string, value: Uint8Array])[];
-}
-
-/** Whom the reader tells what it finds. Files get `data` in ascending order of offsets, then `endFile`. */
-export interface TarSink {
-  entry(entry: TarEntry): void;
-  data(bytes: Uint8Array, offset: number): void;
-  endFile(): void;
-}
-
-export interface TarLimits {
-  /** Headers of any kind. */
-  readonly headers: number;
-  /** Bytes of one PAX or long-name header. */
-  readonly headerBytes: number;
-}
-
-export const TAR_LIMITS: TarLimits = { headers: 10_000_000, headerBytes: 1 << 20 };
+import { TAR_LIMITS, type TarEntryType, type TarLimits, type TarSink } from "./tar_entry.ts";
+import { isExtension, TarExtensions } from "./tar_extensions.ts";
+import {
+  BLOCK,
+  decodeHeader,
+  isZeroBlock,
+  quoteName,
+  type RawHeader,
+  TarError,
+} from "./tar_header.ts";
 
 const TYPES: Readonly<Record<string, TarEntryType>> = {
   "0": "file",
@@ -70,16 +33,12 @@ const TYPES: Readonly<Record<string, TarEntryType>> = {
   D: "directory", // GNU dump: data is a list of names
   "6": "fifo",
 };
-/** PAX for the next member, PAX for all that follow, Solaris' PAX, GNU long link target, GNU long name. */
-const META = "xgXKL";
-const XATTR = "SCHILY.xattr.";
-
 const truncated = () =>
   new TarError("the tar archive is truncated: it ends in the middle of a file");
 
 /** Feed it with {@link push}, then {@link end}. Both throw {@link TarError}, and what the sink throws. */
 export class TarReader {
-  private state: "header" | "meta" | "sparse-old" | "sparse-pax" | "data" | "end" = "header";
+  private state: "header" | "extension" | "sparse-old" | "sparse-pax" | "data" | "end" = "header";
   /** A block that arrives in pieces. */
   private readonly partial = new Uint8Array(BLOCK);
   private filled = 0;
@@ -88,14 +47,8 @@ export class TarReader {
   private headers = 0;
   private zeroBlocks = 0;
 
-  private meta: { type: string; bytes: Uint8Array; filled: number } | undefined;
-  private global: PaxRecords = [];
-  private local: PaxRecords = [];
-  private longPath: string | undefined;
-  private longLink: string | undefined;
-
+  private readonly extensions: TarExtensions;
   private raw: RawHeader | undefined;
-  private records: PaxRecords = [];
   private oldSparse: OldGnuSparse | undefined;
   private paxSparse: PaxSparseReader | undefined;
 
@@ -110,7 +63,9 @@ export class TarReader {
   constructor(
     private readonly sink: TarSink,
     private readonly limits: TarLimits = TAR_LIMITS,
-  ) {}
+  ) {
+    this.extensions = new TarExtensions(limits.headerBytes);
+  }
 
   /** Takes the next bytes, however many. They are not kept after the call. */
   push(chunk: Uint8Array): void {
@@ -143,20 +98,16 @@ export class TarReader {
   end(): void {
     if (this.state === "end") return;
     if (this.at === 0 && this.filled === 0) throw new TarError("the tar archive is empty");
-    if (this.state !== "header" || this.filled !== 0 || this.hasPending()) throw truncated();
+    if (this.state !== "header" || this.filled !== 0 || this.extensions.pending) throw truncated();
     this.state = "end";
-  }
-
-  private hasPending(): boolean {
-    return this.local.length > 0 || this.longPath !== undefined || this.longLink !== undefined;
   }
 
   private takeBlock(block: Uint8Array): void {
     const at = this.at;
     this.at += BLOCK;
     switch (this.state) {
-      case "meta":
-        this.takeMeta(block);
+      case "extension":
+        if (!this.extensions.add(block)) this.state = "header";
         break;
       case "sparse-old": {
         const sparse = this.oldSparse as OldGnuSparse;
@@ -169,7 +120,7 @@ export class TarReader {
         if (this.remaining < 0)
           throw new TarError(`the tar archive is damaged: bad sparse map at byte ${at}`);
         const segments = (this.paxSparse as PaxSparseReader).add(block);
-        if (segments !== undefined) this.startFile(segments, this.paxSize());
+        if (segments !== undefined) this.startFile(segments, this.sparseSize());
         break;
       }
       default:
@@ -190,75 +141,17 @@ export class TarReader {
     if (this.headers > this.limits.headers)
       throw new TarError(`the tar archive has more than ${this.limits.headers} headers`);
     if (raw.size < 0) throw new TarError(`the tar archive is damaged: negative size at byte ${at}`);
-    if (META.includes(raw.type)) this.startMeta(raw, at);
-    else this.startEntry(raw, block, at);
+    if (isExtension(raw.type)) {
+      if (this.extensions.begin(raw, at)) this.state = "extension";
+    } else this.startEntry(raw, block, at);
   }
 
-  private startMeta(raw: RawHeader, at: number): void {
-    if (raw.size > this.limits.headerBytes)
-      throw new TarError(
-        `the tar archive has a header of ${raw.size} bytes at byte ${at}; the limit is ${this.limits.headerBytes}`,
-      );
-    this.meta = { type: raw.type, bytes: new Uint8Array(raw.size), filled: 0 };
-    if (raw.size === 0) this.endMeta();
-    else this.state = "meta";
-  }
-
-  private takeMeta(block: Uint8Array): void {
-    const meta = this.meta as { bytes: Uint8Array; filled: number };
-    const count = Math.min(BLOCK, meta.bytes.length - meta.filled);
-    meta.bytes.set(block.subarray(0, count), meta.filled);
-    meta.filled += count;
-    if (meta.filled === meta.bytes.length) this.endMeta();
-  }
-
-  private endMeta(): void {
-    const { type, bytes } = this.meta as { type: string; bytes: Uint8Array };
-    this.meta = undefined;
-    this.state = "header";
-    if (type === "x" || type === "X") this.local = parsePax(bytes, this.at);
-    else if (type === "g") this.global = [...this.global, ...parsePax(bytes, this.at)].slice(-1000);
-    else {
-      const nul = bytes.indexOf(0);
-      const path = paxPath(nul === -1 ? bytes : bytes.subarray(0, nul), "long name", this.at);
-      if (type === "L") this.longPath = path;
-      else this.longLink = path;
-    }
-  }
-
-  /** The last value of a keyword; a member's own record hides the global one, an empty one both. */
-  private record(key: string): Uint8Array | undefined {
-    const value =
-      this.records.findLast(([name]) => name === key)?.[1] ??
-      this.global.findLast(([name]) => name === key)?.[1];
-    return value?.length === 0 ? undefined : value;
-  }
-
-  private integer(key: string): number | undefined {
-    const value = this.record(key);
-    return value === undefined ? undefined : paxInteger(value, key, this.at);
-  }
-
-  private paxSize(): number {
-    return this.integer("GNU.sparse.realsize") ?? this.integer("GNU.sparse.size") ?? -1;
+  private sparseSize(): number {
+    return this.extensions.sparseSize() ?? -1;
   }
 
   private startEntry(header: RawHeader, block: Uint8Array, at: number): void {
-    this.records = this.local;
-    this.local = [];
-    const path = this.record("path");
-    const link = this.record("linkpath");
-    const raw = {
-      ...header,
-      path: path === undefined ? (this.longPath ?? header.path) : paxPath(path, "path", at),
-      linkTarget:
-        link === undefined ? (this.longLink ?? header.linkTarget) : paxPath(link, "linkpath", at),
-      uid: this.integer("uid") ?? header.uid,
-      gid: this.integer("gid") ?? header.gid,
-      size: this.integer("size") ?? header.size,
-    };
-    this.longPath = undefined;
-    this.longLink = undefined;
+    const raw = this.extensions.apply(header, at);
     if (raw.size < 0) throw new TarError(`the tar archive is damaged: negative size at byte ${at}`);
     this.raw = raw;
     this.setRemaining(raw.size);
@@ -270,7 +163,7 @@ export class TarReader {
     const type = TYPES[raw.type];
     if (type === undefined)
       throw new TarError(
-        `the tar archive has a member of type ${JSON.stringify(raw.type)} at byte ${at}, which is not supported: ${JSON.stringify(raw.path)}`,
+        `the tar archive has a member of type ${JSON.stringify(raw.type)} at byte ${at}, which is not supported: ${quoteName(raw.path)}`,
       );
     if (type !== "file" || (raw.type !== "S" && raw.path.endsWith("/"))) {
       this.emit(type === "file" ? "directory" : type, 0);
@@ -289,16 +182,19 @@ export class TarReader {
       else this.startFile(this.oldSparse.segments, this.oldSparse.size);
       return;
     }
-    if (this.record("GNU.sparse.major") !== undefined) {
-      if (this.integer("GNU.sparse.major") !== 1 || this.integer("GNU.sparse.minor") !== 0)
+    if (this.extensions.record("GNU.sparse.major") !== undefined) {
+      if (
+        this.extensions.integer("GNU.sparse.major") !== 1 ||
+        this.extensions.integer("GNU.sparse.minor") !== 0
+      )
         throw new TarError(`the tar archive has an unknown sparse format at byte ${at}`);
       this.paxSparse = new PaxSparseReader(at);
       this.state = "sparse-pax";
       return;
     }
-    const segments = paxSparseSegments(this.records, at);
-    if (segments !== undefined) this.startFile(segments, this.paxSize());
-    else if (this.paxSize() >= 0) this.startFile([], this.paxSize());
+    const segments = paxSparseSegments(this.extensions.records, at);
+    if (segments !== undefined) this.startFile(segments, this.sparseSize());
+    else if (this.sparseSize() >= 0) this.startFile([], this.sparseSize());
     else this.startFile([{ offset: 0, length: raw.size }], raw.size);
   }
 
@@ -324,32 +220,21 @@ export class TarReader {
 
   private emit(type: TarEntryType, size: number): void {
     const raw = this.raw as RawHeader;
-    const time = this.record("mtime");
-    const mtime =
-      time === undefined ? { seconds: raw.mtime, nanoseconds: 0 } : paxTime(time, "mtime", this.at);
-    const name = this.record("GNU.sparse.name");
+    const mtime = this.extensions.mtime();
     this.sink.entry({
       type,
-      path: name === undefined ? raw.path : paxPath(name, "GNU.sparse.name", this.at),
+      path: this.extensions.sparseName() ?? raw.path,
       linkTarget: raw.linkTarget,
       mode: raw.mode & 0o7777,
       uid: raw.uid,
       gid: raw.gid,
       size,
-      mtime: mtime.seconds,
-      mtimeNanoseconds: mtime.nanoseconds,
+      mtime: mtime?.seconds ?? raw.mtime,
+      mtimeNanoseconds: mtime?.nanoseconds ?? 0,
       devMajor: raw.devMajor,
       devMinor: raw.devMinor,
-      xattrs: this.xattrs(),
+      xattrs: this.extensions.xattrs(),
     });
-  }
-
-  private xattrs(): TarEntry["xattrs"] {
-    if (this.records.length === 0 && this.global.length === 0) return [];
-    const found = new Map<string, Uint8Array>();
-    for (const [key, value] of [...this.global, ...this.records])
-      if (key.startsWith(XATTR)) found.set(key.slice(XATTR.length), value);
-    return [...found];
   }
 
   /** Takes data or padding from `chunk` at `from`. @returns the count of bytes taken */

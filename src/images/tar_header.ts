@@ -13,6 +13,11 @@ export class TarError extends MydockerError {
 
 export const BLOCK = 512;
 
+/** A name for a message: quoted, and not longer than a line or two whatever the archive says. */
+export function quoteName(name: string): string {
+  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
+}
+
 /** A header's fields as they are written, before PAX and GNU extensions change them. */
 export interface RawHeader {
   readonly type: string;

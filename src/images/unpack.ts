@@ -6,7 +6,6 @@
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import {
-  AT_EMPTY_PATH,
   AT_SYMLINK_NOFOLLOW,
   close,
   fsync,
@@ -17,43 +16,28 @@ import {
   writeAll,
 } from "../linux/fd.ts";
 import {
-  chmodAt,
-  chownAt,
-  fchmod,
   ifExists,
   link,
   mkdir,
   mknod,
   removeTree,
-  S_IFBLK,
   S_IFCHR,
   S_IFDIR,
-  S_IFIFO,
   S_IFMT,
   type Stat,
   setTimesAt,
-  setXattr,
   statAt,
-  symlink,
   unlink,
 } from "../linux/file.ts";
-import { umask } from "../linux/process.ts";
 import { AnchoredDirectories, placeOf } from "./anchored.ts";
-import type { TarEntry, TarSink } from "./tar.ts";
-import { TarError } from "./tar_header.ts";
+import { Metadata } from "./metadata.ts";
+import { checkOwner, makeSpecial } from "./special.ts";
+import type { TarEntry, TarSink } from "./tar_entry.ts";
+import { quoteName, TarError } from "./tar_header.ts";
 
 const WHITEOUT = ".wh.";
 const WHITEOUT_META = ".wh..wh.";
 const WHITEOUT_OPAQUE = ".wh..wh..opq";
-/** Names that overlayfs believes (Documentation/filesystems/overlayfs.rst): an image may not speak to it. */
-const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
-const OPAQUE_XATTR = "trusted.overlay.opaque";
-/** uid_t and gid_t are 32 bits, and the last value means "no change" to chown(2). */
-const OWNER_LIMIT = 0xffff_ffff;
-/** makedev(3) of the kernel: 12 and 20 bits. */
-const MAJOR_LIMIT = 1 << 12;
-const MINOR_LIMIT = 1 << 20;
-
 export interface UnpackOptions {
   /** fsync(2) each file: for small layers, where syncfs(2) would wait for everybody's data. */
   readonly syncFiles?: boolean;
@@ -75,10 +59,11 @@ const isWhiteout = (stat: Stat) =>
 /** Takes a tar reader's members. Throws {@link TarError} for what it refuses, {@link MydockerError} for what fails. */
 export class Unpacker implements TarSink {
   private readonly directories: AnchoredDirectories;
-  private readonly umask: number;
-  /** Set once a directory hands its group on to what is made in it. */
-  private setgid = false;
-  private readonly directoryTimes = new Map<string, TarEntry>();
+  private readonly metadata = new Metadata();
+  private readonly directoryTimes = new Map<
+    string,
+    readonly [seconds: number, nanoseconds: number]
+  >();
   private file:
     | {
         readonly fd: number;
@@ -90,7 +75,6 @@ export class Unpacker implements TarSink {
   private position = 0;
   private size = 0;
   private entries = 0;
-  private readonly warnings = new Set<string>();
 
   /** @param root a directory's descriptor, which stays the caller's */
   constructor(
@@ -98,8 +82,6 @@ export class Unpacker implements TarSink {
     private readonly options: UnpackOptions = {},
   ) {
     this.directories = new AnchoredDirectories(root);
-    this.umask = umask(0o022);
-    umask(this.umask);
   }
 
   entry(entry: TarEntry): void {
@@ -124,10 +106,7 @@ export class Unpacker implements TarSink {
     const { fd, parent, name, entry } = file;
     this.guard(entry.path, () => {
       if (entry.size > this.position) ftruncate(fd, entry.size);
-      if (this.mustChown(entry)) chownAt(fd, "", entry.uid, entry.gid, AT_EMPTY_PATH);
-      if (this.mustChmod(entry)) fchmod(fd, entry.mode);
-      this.setXattrs(parent, name, entry);
-      setTimesAt(parent, name, entry.mtime, entry.mtimeNanoseconds);
+      this.metadata.setFile(fd, parent, name, entry);
       if (this.options.syncFiles === true) fsync(fd);
     });
     this.file = undefined;
@@ -136,11 +115,9 @@ export class Unpacker implements TarSink {
 
   /** The archive is over: directories get their times, which making files in them has changed. */
   finish(): Unpacked {
-    for (const [path, entry] of this.directoryTimes)
-      this.guard(entry.path, () =>
-        setTimesAt(this.directories.open(path, false), ".", entry.mtime, entry.mtimeNanoseconds),
-      );
-    return { size: this.size, entries: this.entries, warnings: [...this.warnings] };
+    for (const [path, times] of this.directoryTimes)
+      this.guard(path, () => setTimesAt(this.directories.open(path, false), ".", ...times));
+    return { size: this.size, entries: this.entries, warnings: [...this.metadata.warnings] };
   }
 
   /** Closes what is open. */
@@ -156,22 +133,19 @@ export class Unpacker implements TarSink {
     } catch (error) {
       if (error instanceof TarError) throw error;
       throw new MydockerError(
-        `cannot unpack ${JSON.stringify(path)}: ${error instanceof Error ? error.message : error}`,
+        `cannot unpack ${quoteName(path)}: ${error instanceof Error ? error.message : error}`,
         { cause: error },
       );
     }
   }
 
   private make(entry: TarEntry): void {
-    if (![entry.uid, entry.gid].every((id) => id >= 0 && id < OWNER_LIMIT))
-      throw new TarError(
-        `the tar archive has an owner ${entry.uid}:${entry.gid}, which is out of range: ${JSON.stringify(entry.path)}`,
-      );
+    checkOwner(entry);
     const { directory, name } = placeOf(entry.path);
     const path = directory === "" ? name : `${directory}/${name}`;
     if (name === "" && entry.type !== "directory")
       throw new TarError(
-        `the tar archive would replace the root directory: ${JSON.stringify(entry.path)} is a ${entry.type}`,
+        `the tar archive would replace the root directory: ${quoteName(entry.path)} is a ${entry.type}`,
       );
     const parent = this.directories.open(directory, true);
     if (name.startsWith(WHITEOUT)) this.whiteout(parent, name, entry);
@@ -185,30 +159,9 @@ export class Unpacker implements TarSink {
       this.file = { fd, parent, name, entry };
       this.position = 0;
     } else {
-      this.replacing(parent, name, path, () => this.makeSpecial(parent, name, entry));
-      if (this.mustChown(entry)) chownAt(parent, name, entry.uid, entry.gid);
-      if (entry.type !== "symlink" && this.mustChmod(entry)) chmodAt(parent, name, entry.mode);
-      this.setXattrs(parent, name, entry);
-      setTimesAt(parent, name, entry.mtime, entry.mtimeNanoseconds);
+      this.replacing(parent, name, path, () => makeSpecial(parent, name, entry));
+      this.metadata.setSpecial(parent, name, entry);
     }
-  }
-
-  private makeSpecial(parent: number, name: string, entry: TarEntry): void {
-    if (entry.type === "symlink") {
-      symlink(entry.linkTarget, name, parent);
-      return;
-    }
-    const mode = entry.mode & 0o777;
-    if (entry.type === "fifo") {
-      mknod(parent, name, S_IFIFO | mode, 0, 0);
-      return;
-    }
-    const { devMajor: major, devMinor: minor } = entry;
-    if (major < 0 || major >= MAJOR_LIMIT || minor < 0 || minor >= MINOR_LIMIT)
-      throw new TarError(
-        `the tar archive has a device ${major}:${minor}, which is out of range: ${JSON.stringify(entry.path)}`,
-      );
-    mknod(parent, name, (entry.type === "block" ? S_IFBLK : S_IFCHR) | mode, major, minor);
   }
 
   private makeDirectory(parent: number, name: string, path: string, entry: TarEntry): void {
@@ -222,11 +175,8 @@ export class Unpacker implements TarSink {
         existed = this.clearForDirectory(parent, name, entry.mode & 0o777);
       }
     }
-    if (existed || this.mustChown(entry)) chownAt(parent, at, entry.uid, entry.gid);
-    if (existed || this.mustChmod(entry)) chmodAt(parent, at, entry.mode);
-    if ((entry.mode & 0o2000) !== 0) this.setgid = true;
-    this.setXattrs(parent, at, entry);
-    this.directoryTimes.set(path, entry);
+    this.metadata.setDirectory(parent, at, entry, existed);
+    this.directoryTimes.set(path, [entry.mtime, entry.mtimeNanoseconds]);
   }
 
   /** @returns whether a directory was there before, and stays */
@@ -236,7 +186,7 @@ export class Unpacker implements TarSink {
     unlink(name, parent);
     mkdir(name, mode, parent);
     // The layer hides what the layers below have there, and has a directory of its own instead.
-    if (isWhiteout(found)) this.makeOpaque(parent, name);
+    if (isWhiteout(found)) this.metadata.makeOpaque(parent, name);
     return false;
   }
 
@@ -252,7 +202,7 @@ export class Unpacker implements TarSink {
     try {
       if (target.name === "")
         throw new TarError(
-          `the tar archive has a hard link to the root directory: ${JSON.stringify(entry.path)}`,
+          `the tar archive has a hard link to the root directory: ${quoteName(entry.path)}`,
         );
       const from = new AnchoredDirectories(this.root);
       try {
@@ -267,7 +217,7 @@ export class Unpacker implements TarSink {
     } catch (error) {
       if (!isErrno(error, "ENOENT")) throw error;
       throw new TarError(
-        `the tar archive has a hard link ${JSON.stringify(entry.path)} to ${JSON.stringify(entry.linkTarget)}, which is not in it`,
+        `the tar archive has a hard link ${quoteName(entry.path)} to ${quoteName(entry.linkTarget)}, which is not in it`,
         { cause: error },
       );
     }
@@ -275,27 +225,22 @@ export class Unpacker implements TarSink {
 
   private whiteout(parent: number, name: string, entry: TarEntry): void {
     if (name === WHITEOUT_OPAQUE) {
-      this.makeOpaque(parent, ".");
+      this.metadata.makeOpaque(parent, ".");
       return;
     }
     // Notes of aufs to itself, e.g. .wh..wh.plnk.
     if (name.startsWith(WHITEOUT_META)) return;
     const hidden = name.slice(WHITEOUT.length);
     if (hidden === "" || hidden === "." || hidden === "..")
-      throw new TarError(
-        `the tar archive has a whiteout of nothing: ${JSON.stringify(entry.path)}`,
-      );
+      throw new TarError(`the tar archive has a whiteout of nothing: ${quoteName(entry.path)}`);
     try {
       mknod(parent, hidden, S_IFCHR, 0, 0);
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
       // A whiteout hides what is in lower layers only; what this layer has stays.
-      if (isDirectory(statAt(parent, hidden, AT_SYMLINK_NOFOLLOW))) this.makeOpaque(parent, hidden);
+      if (isDirectory(statAt(parent, hidden, AT_SYMLINK_NOFOLLOW)))
+        this.metadata.makeOpaque(parent, hidden);
     }
-  }
-
-  private makeOpaque(parent: number, name: string): void {
-    setXattr(this.pathOf(parent, name), OPAQUE_XATTR, Uint8Array.of(0x79));
   }
 
   /** Makes something where something else may be: a later member replaces an earlier one. */
@@ -311,31 +256,5 @@ export class Unpacker implements TarSink {
           this.directoryTimes.delete(directory);
     removeTree(name, parent);
     return make();
-  }
-
-  private mustChown(entry: TarEntry): boolean {
-    return this.setgid || entry.uid !== 0 || entry.gid !== 0;
-  }
-
-  private mustChmod(entry: TarEntry): boolean {
-    return (entry.mode & ~0o777) !== 0 || (entry.mode & this.umask) !== 0;
-  }
-
-  private setXattrs(parent: number, name: string, entry: TarEntry): void {
-    for (const [xattr, value] of entry.xattrs) {
-      if (OVERLAY_XATTR.test(xattr)) continue;
-      try {
-        setXattr(this.pathOf(parent, name), xattr, value);
-      } catch (error) {
-        // Not every file system has every kind, and user.* is for files and directories only (xattr(7)).
-        if (!isErrno(error, "EOPNOTSUPP", "EPERM")) throw error;
-        this.warnings.add(`${JSON.stringify(entry.path)} loses ${xattr}: ${error.message}`);
-      }
-    }
-  }
-
-  /** setxattr(2) has no form that takes a directory; the link in /proc is the directory itself. */
-  private pathOf(parent: number, name: string): string {
-    return `/proc/self/fd/${parent}/${name}`;
   }
 }
