@@ -50,7 +50,9 @@ export function parseHealthcheck(
     return { Test: ["NONE"] };
   }
   if (kind.toUpperCase() !== "CMD")
-    throw new MydockerError(`Unknown type ${JSON.stringify(kind)} in HEALTHCHECK (try CMD)`);
+    throw new MydockerError(
+      `Unknown type ${JSON.stringify(kind.toUpperCase())} in HEALTHCHECK (try CMD)`,
+    );
   if (command === "") throw new MydockerError("Missing command after HEALTHCHECK CMD");
   const list = asList(command);
   return { ...check, Test: list === undefined ? ["CMD-SHELL", command] : ["CMD", ...list] };
