@@ -236,6 +236,25 @@ export function setXattr(path: string, name: string, value: Uint8Array): void {
   );
 }
 
+/** XATTR_SIZE_MAX of linux/limits.h: bytes of an extended attribute's value. */
+const XATTR_SIZE_MAX = 65536;
+
+/** lgetxattr(2). @returns undefined when the file has no such attribute */
+export function getXattr(path: string, name: string): Uint8Array | undefined {
+  const value = new Uint8Array(XATTR_SIZE_MAX);
+  try {
+    const length = check(
+      "lgetxattr",
+      { path, name },
+      libc.lgetxattr(cString(path), cString(name), value, value.length),
+    );
+    return value.slice(0, length);
+  } catch (error) {
+    if (isErrno(error, "ENODATA")) return undefined;
+    throw error;
+  }
+}
+
 /** chdir(2). */
 export function chdir(path: string): void {
   check("chdir", { path }, libc.chdir(cString(path)));
