@@ -1,0 +1,92 @@
+/**
+ * Builds the executable and runs every test file in a bun of its own, so that a crash costs one
+ * file and is counted. `test/run` calls this once everything is installed.
+ */
+
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Counts, countResults, formatCounts, sumCounts } from "./helpers/report.ts";
+
+const ROOT = join(import.meta.dir, "..");
+/** Where the executable under test is built, out of the way of the user's own. */
+const OUTDIR = join(ROOT, "node_modules/.cache/mydocker/test-dist");
+/** No file takes nearly as long; what does hangs. */
+const FILE_TIMEOUT = 300_000;
+const TEST_TIMEOUT = 60_000;
+
+/** Test files in the order they run: quick ones first. */
+function testFiles(patterns: readonly string[]): string[] {
+  const all = ["src/**/*.test.ts", "build/*.test.ts", "test/**/*.test.ts"].flatMap((glob) =>
+    [...new Bun.Glob(glob).scanSync({ cwd: ROOT })].sort(),
+  );
+  const [integration, unit] = [true, false].map((wanted) =>
+    all.filter((file) => file.startsWith("test/integration/") === wanted),
+  ) as [string[], string[]];
+  return [...unit, ...integration].filter(
+    (file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)),
+  );
+}
+
+function build(): string {
+  const { exitCode } = Bun.spawnSync([process.execPath, "build.ts", "--outdir", OUTDIR], {
+    cwd: ROOT,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if (exitCode !== 0) throw new Error("the executable could not be built");
+  return join(OUTDIR, "mydocker");
+}
+
+function runFile(file: string, executable: string, scratch: string): Counts {
+  const outfile = join(scratch, "report.xml");
+  rmSync(outfile, { force: true });
+  const { exitCode, signalCode } = Bun.spawnSync(
+    [
+      process.execPath,
+      "test",
+      `--timeout=${TEST_TIMEOUT}`,
+      "--reporter=junit",
+      `--reporter-outfile=${outfile}`,
+      `./${file}`,
+    ],
+    {
+      cwd: ROOT,
+      env: { ...process.env, MYDOCKER_EXE: executable },
+      stdio: ["ignore", "inherit", "inherit"],
+      timeout: FILE_TIMEOUT,
+      killSignal: "SIGKILL",
+    },
+  );
+  const report = existsSync(outfile) ? readFileSync(outfile, "utf8") : undefined;
+  const counts = countResults(report, {
+    exitCode,
+    signal: signalCode ? String(signalCode) : null,
+  });
+  if (signalCode) console.log(`${file}: ended by ${signalCode}`);
+  return counts;
+}
+
+function main(): number {
+  const files = testFiles(process.argv.slice(2));
+  const scratch = mkdtempSync(join(tmpdir(), "mydocker-tests-"));
+  const results = new Map<string, Counts>();
+  try {
+    const executable = build();
+    for (const file of files) results.set(file, runFile(file, executable, scratch));
+  } catch (error) {
+    console.log(`test/run: ${error instanceof Error ? error.message : error}`);
+    results.set("build", { passed: 0, failed: 1, skipped: 0 });
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  if (results.size === 0) results.set("(no test file)", { passed: 0, failed: 1, skipped: 0 });
+  const sum = sumCounts([...results.values()]);
+  console.log("");
+  for (const [file, counts] of results) {
+    if (counts.failed > 0) console.log(`failed: ${file}: ${formatCounts(counts)}`);
+  }
+  console.log(formatCounts(sum));
+  return sum.failed === 0 ? 0 : 1;
+}
+
+process.exitCode = main();
