@@ -4,7 +4,8 @@
  * Whiteouts of the OCI image specification ("layer.md") become overlayfs' own.
  */
 import { MydockerError } from "../errors.ts";
-import { isErrno } from "../ffi/call.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
   close,
@@ -132,10 +133,11 @@ export class Unpacker implements TarSink {
       call();
     } catch (error) {
       if (error instanceof TarError) throw error;
-      throw new MydockerError(
-        `cannot unpack ${quoteName(path)}: ${error instanceof Error ? error.message : error}`,
-        { cause: error },
-      );
+      const why =
+        error instanceof SysError
+          ? `${error.syscall}: ${error.code}: ${errnoText(error.errno)}`
+          : String(error);
+      throw new MydockerError(`cannot unpack ${quoteName(path)}: ${why}`, { cause: error });
     }
   }
 

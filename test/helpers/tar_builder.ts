@@ -100,7 +100,7 @@ export function gnuLong(name: string | Uint8Array, type: "L" | "K" = "L"): Uint8
 }
 
 /** Members, and the two blocks of zeroes at the end. */
-export function archive(...members: readonly (Member | Uint8Array)[]): Uint8Array {
+export function archive(...members: readonly (Member | Uint8Array)[]): Uint8Array<ArrayBuffer> {
   const parts = members.map((part) => (part instanceof Uint8Array ? part : member(part)));
   return concat([...parts, new Uint8Array(1024)]);
 }
