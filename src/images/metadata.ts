@@ -60,7 +60,9 @@ export class Metadata {
   }
 
   private mustChmod(entry: TarEntry): boolean {
-    return (entry.mode & ~0o777) !== 0 || (entry.mode & this.umask) !== 0;
+    const plain = (entry.mode & ~0o777) === 0 && (entry.mode & this.umask) === 0;
+    // A directory made in one with the setgid bit has that bit, too.
+    return !plain || this.inheritedGroup;
   }
 
   private setXattrs(parent: number, name: string, entry: TarEntry): void {
