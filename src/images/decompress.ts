@@ -11,6 +11,7 @@ import { errnoText } from "../ffi/errno.ts";
 import { read } from "../linux/fd.ts";
 import { TarError } from "./tar_header.ts";
 
+/** How the bytes of an archive are compressed. */
 export type Compression = "none" | "gzip" | "zstd";
 
 /** Bytes that files of a kind begin with (their format's specification, or file(1)'s magic). */

@@ -6,6 +6,7 @@
 import metadata from "./default/image.json";
 import layerPath from "./default/rootfs.tar.zst" with { type: "file" };
 
+/** What the build says of the image that it made. */
 export interface DefaultImage {
   /** What the image is stored as: `busybox:latest`. */
   readonly reference: string;
@@ -19,6 +20,7 @@ export interface DefaultImage {
   readonly applets: readonly string[];
 }
 
+/** As in `image_config.ts`, with the fields that the build writes. */
 export interface DefaultImageConfig {
   readonly created: string;
   readonly architecture: string;
@@ -28,6 +30,7 @@ export interface DefaultImageConfig {
   readonly history: readonly { readonly created: string; readonly created_by: string }[];
 }
 
+/** A layer of the image, as it is before compression. */
 export interface DefaultImageLayer {
   /** Digest of the uncompressed tar, `sha256:…`. */
   readonly diffId: string;

@@ -29,6 +29,7 @@ export interface Healthcheck {
   readonly Retries?: number;
 }
 
+/** How a layer came to be, or a step that made none. */
 export interface ImageHistory {
   readonly created?: string;
   readonly created_by?: string;
@@ -37,6 +38,7 @@ export interface ImageHistory {
   readonly empty_layer?: boolean;
 }
 
+/** The whole configuration; unknown fields are kept in the file, and not looked at. */
 export interface ImageConfig {
   /** RFC 3339 */
   readonly created?: string;
@@ -90,12 +92,13 @@ function dropNulls(object: Record<string, unknown>): void {
  * @throws {InvalidImageConfigError}
  */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
-  let config: unknown;
+  let parsed: unknown;
   try {
-    config = JSON.parse(decodeBytes(bytes));
+    parsed = JSON.parse(decodeBytes(bytes));
   } catch (error) {
     throw new InvalidImageConfigError("the image configuration is not JSON", { cause: error });
   }
+  const config = parsed;
   // Go writes null for what is absent.
   if (isObject(config)) dropNulls(config);
   if (isObject(config) && isObject(config["config"])) dropNulls(config["config"]);
@@ -118,5 +121,5 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     for (const [field, check] of Object.entries(RUN_CONFIG_FIELDS))
       if (run[field] !== undefined && !check(run[field])) throw bad(`config.${field}`);
   }
-  return config as unknown as ImageConfig;
+  return parsed as ImageConfig;
 }

@@ -10,6 +10,7 @@ import { collectLayers } from "./remove.ts";
 import type { ImageStore } from "./store.ts";
 import { TarError } from "./tar_header.ts";
 
+/** What `import` may be told. */
 export interface ImportOptions {
   /** `--change`: Dockerfile instructions, e.g. `CMD ["sh"]`. */
   readonly changes?: readonly string[];
@@ -20,6 +21,7 @@ export interface ImportOptions {
   readonly created?: Date;
 }
 
+/** What came of it. */
 export interface Imported {
   /** `sha256:…` */
   readonly id: string;

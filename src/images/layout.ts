@@ -19,6 +19,7 @@ import { formatReference, type Reference } from "./reference.ts";
 /** Names of files may have 255 bytes. */
 const NAME_LIMIT = 255;
 
+/** Paths of the store, absolute if the root is. */
 export class StoreLayout {
   readonly images: string;
   readonly layers: string;

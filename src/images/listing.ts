@@ -14,6 +14,7 @@ export interface ListedImage {
   readonly size: number;
 }
 
+/** What is in the store. */
 export interface ImageListing {
   /** The youngest first, as Docker sorts. */
   readonly images: readonly ListedImage[];

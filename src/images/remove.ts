@@ -23,6 +23,7 @@ export interface ImageUser {
   readonly running: boolean;
 }
 
+/** What `rmi` is told, and what it must know of containers. */
 export interface RemoveOptions {
   readonly force?: boolean;
   /** The containers that were made of an image. */

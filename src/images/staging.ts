@@ -7,6 +7,7 @@ import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
 import { makeDirectories, mkdir, readDirectory, removeTree } from "../linux/file.ts";
 import { lockDirectory } from "./locks.ts";
 
+/** A directory to make things in; gone, with what is left in it, when it is disposed of. */
 export class Staging {
   private constructor(
     /** Absolute. */

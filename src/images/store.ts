@@ -28,6 +28,7 @@ import {
 } from "./reference.ts";
 import { Staging } from "./staging.ts";
 
+/** The images below a state directory. Reading needs no directory to be there yet. */
 export class ImageStore {
   readonly layout: StoreLayout;
 

@@ -1,5 +1,6 @@
 /** What a tar reader tells of an archive, and how much of it there may be. */
 
+/** Kinds of members, whatever letter the format has for them. */
 export type TarEntryType =
   | "file"
   | "directory"
@@ -36,6 +37,7 @@ export interface TarSink {
   endFile(): void;
 }
 
+/** How much an archive may make us keep. */
 export interface TarLimits {
   /** Headers of any kind. */
   readonly headers: number;
@@ -43,4 +45,5 @@ export interface TarLimits {
   readonly headerBytes: number;
 }
 
+/** A full desktop has half a million files; Go, too, reads headers of a megabyte at most. */
 export const TAR_LIMITS: TarLimits = { headers: 2_000_000, headerBytes: 1 << 20 };

@@ -39,6 +39,7 @@ import { quoteName, TarError } from "./tar_header.ts";
 const WHITEOUT = ".wh.";
 const WHITEOUT_META = ".wh..wh.";
 const WHITEOUT_OPAQUE = ".wh..wh..opq";
+/** How a layer is written. */
 export interface UnpackOptions {
   /** fsync(2) each file: for small layers, where syncfs(2) would wait for everybody's data. */
   readonly syncFiles?: boolean;

@@ -100,9 +100,11 @@ export function statAt(dirfd: number, path: string, flags = 0): Stat {
   };
 }
 
+/** statx(2) of a path, through symbolic links. */
 export const stat = (path: string): Stat => statAt(AT_FDCWD, path);
 /** statx(2) on what a descriptor names. */
 export const statFd = (fd: number): Stat => statAt(fd, "", AT_EMPTY_PATH);
+/** statx(2) of a path, of a symbolic link itself. */
 export const lstat = (path: string): Stat => statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
 
 /** Runs a call that may find nothing: its value, or undefined for ENOENT and ENOTDIR. */
@@ -225,34 +227,6 @@ export function setTimesAt(
     BigInt(nanoseconds),
   ]);
   check("utimensat", { path }, libc.utimensat(dirfd, cString(path), times, AT_SYMLINK_NOFOLLOW));
-}
-
-/** lsetxattr(2). */
-export function setXattr(path: string, name: string, value: Uint8Array): void {
-  check(
-    "lsetxattr",
-    { path, name },
-    libc.lsetxattr(cString(path), cString(name), value, value.length, 0),
-  );
-}
-
-/** XATTR_SIZE_MAX of linux/limits.h: bytes of an extended attribute's value. */
-const XATTR_SIZE_MAX = 65536;
-
-/** lgetxattr(2). @returns undefined when the file has no such attribute */
-export function getXattr(path: string, name: string): Uint8Array | undefined {
-  const value = new Uint8Array(XATTR_SIZE_MAX);
-  try {
-    const length = check(
-      "lgetxattr",
-      { path, name },
-      libc.lgetxattr(cString(path), cString(name), value, value.length),
-    );
-    return value.slice(0, length);
-  } catch (error) {
-    if (isErrno(error, "ENODATA")) return undefined;
-    throw error;
-  }
 }
 
 /** chdir(2). */

@@ -21,7 +21,7 @@ import { join } from "node:path";
 import { importTar } from "../../src/images/import.ts";
 import { openImageStore } from "../../src/images/store.ts";
 import { close } from "../../src/linux/fd.ts";
-import { getXattr } from "../../src/linux/file.ts";
+import { getXattr } from "../../src/linux/xattr.ts";
 import { root, testIf } from "../helpers/requires.ts";
 import { archive, base256, concat, gnuLong, type Member, pax } from "../helpers/tar_builder.ts";
 
