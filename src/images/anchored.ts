@@ -6,7 +6,8 @@
 import { encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, O, openat2, RESOLVE } from "../linux/fd.ts";
-import { chmodAt, mkdir } from "../linux/file.ts";
+import { mkdir } from "../linux/file.ts";
+import { chmodAt } from "../linux/file_metadata.ts";
 import { quoteName, TarError } from "./tar_header.ts";
 
 const ANCHORED =

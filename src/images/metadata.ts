@@ -1,7 +1,8 @@
 /** Owner, mode, extended attributes and times of what is unpacked, in the order that lets none undo another. */
 import { isErrno } from "../ffi/call.ts";
 import { AT_EMPTY_PATH } from "../linux/fd.ts";
-import { chmodAt, chownAt, fchmod, setTimesAt } from "../linux/file.ts";
+import { chownAt } from "../linux/file.ts";
+import { chmodAt, fchmod, setTimesAt } from "../linux/file_metadata.ts";
 import { umask } from "../linux/process.ts";
 import { setXattr } from "../linux/xattr.ts";
 import type { TarEntry } from "./tar_entry.ts";

@@ -26,10 +26,10 @@ import {
   S_IFDIR,
   S_IFMT,
   type Stat,
-  setTimesAt,
   statAt,
   unlink,
 } from "../linux/file.ts";
+import { setTimesAt } from "../linux/file_metadata.ts";
 import { AnchoredDirectories, placeOf } from "./anchored.ts";
 import { Metadata } from "./metadata.ts";
 import { checkOwner, makeSpecial } from "./special.ts";

@@ -192,16 +192,6 @@ export function readlink(path: string, dirfd: number = AT_FDCWD): string {
   return decodeBytes(buffer.subarray(0, length));
 }
 
-/** chmod by descriptor. */
-export function fchmod(fd: number, mode: number): void {
-  check("fchmod", { fd, mode: mode.toString(8) }, libc.fchmod(fd, mode));
-}
-
-/** chmod(2), follows links. */
-export function chmodAt(dirfd: number, path: string, mode: number): void {
-  check("chmod", { path, mode: mode.toString(8) }, libc.fchmodat(dirfd, cString(path), mode, 0));
-}
-
 /** chown without following links; with an empty path and AT_EMPTY_PATH, of the descriptor itself. */
 export function chownAt(
   dirfd: number,
@@ -211,22 +201,6 @@ export function chownAt(
   flags: number = AT_SYMLINK_NOFOLLOW,
 ): void {
   check("chown", { path, uid, gid }, libc.fchownat(dirfd, cString(path), uid, gid, flags));
-}
-
-/** utimensat(2) without following links: both times set to `seconds` and `nanoseconds`. */
-export function setTimesAt(
-  dirfd: number,
-  path: string,
-  seconds: number,
-  nanoseconds: number,
-): void {
-  const times = new BigInt64Array([
-    BigInt(seconds),
-    BigInt(nanoseconds),
-    BigInt(seconds),
-    BigInt(nanoseconds),
-  ]);
-  check("utimensat", { path }, libc.utimensat(dirfd, cString(path), times, AT_SYMLINK_NOFOLLOW));
 }
 
 /** chdir(2). */
