@@ -19,6 +19,7 @@ const CLONE_PIDFD = 0x1000;
 const SYS_clone = process.arch === "arm64" ? 220 : 56;
 
 let prepared = false;
+let forked = false;
 
 function readMaps(): string {
   const O_CLOEXEC = 0o2000000;
@@ -60,11 +61,16 @@ export function forkWithNamespaces(
 ): { pid: number; pidfd: number } | undefined {
   prepareFork();
   const pidfd = new Int32Array(1);
-  Bun.gc(true);
+  // In a process that was forked itself there is no collection to wait for, nor anybody to make one.
+  if (!forked) Bun.gc(true);
   const pid = check(
     "clone",
     args,
     libc.clone(SYS_clone, flags | SIGCHLD | CLONE_PIDFD, null, pidfd, null, null),
   );
-  return pid === 0 ? undefined : { pid, pidfd: pidfd[0] as number };
+  if (pid === 0) {
+    forked = true;
+    return undefined;
+  }
+  return { pid, pidfd: pidfd[0] as number };
 }

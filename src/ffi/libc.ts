@@ -5,7 +5,7 @@
  * millisecond). New system calls go through syscall(2), so that an older glibc is no obstacle;
  * such entries name the symbol that they bind.
  */
-import { dlopen, type FFIFunction, FFIType, ptr } from "bun:ffi";
+import { dlopen, type FFIFunction, FFIType, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 
 /** 64-bit integers as JavaScript numbers where they fit (bigint else). */
 const LONG = FFIType.i64_fast;
@@ -24,6 +24,9 @@ const prototypes = {
   execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   // long syscall(SYS_execveat, int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
   execveat: { symbol: "syscall", args: [LONG, "i32", "ptr", "ptr", "ptr", "i32"], returns: LONG },
+  // int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,
+  //                 char *const argv[], char *const envp[]);
+  posix_spawn: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   // void _exit(int status);
   _exit: { args: ["i32"], returns: "void" },
   // pid_t getpid(void);
@@ -55,6 +58,8 @@ const prototypes = {
   setgroups: { symbol: "syscall", args: [LONG, ULONG, "ptr"], returns: LONG },
   // long syscall(SYS_capset, cap_user_header_t hdrp, const cap_user_data_t datap);
   capset: { symbol: "syscall", args: [LONG, "ptr", "ptr"], returns: LONG },
+  // long syscall(SYS_capget, cap_user_header_t hdrp, cap_user_data_t datap);
+  capget: { symbol: "syscall", args: [LONG, "ptr", "ptr"], returns: LONG },
   // int prlimit(pid_t pid, int resource, const struct rlimit *new, struct rlimit *old);
   prlimit: { args: ["i32", "i32", "ptr", "ptr"], returns: "i32" },
   // mode_t umask(mode_t mask);
@@ -63,6 +68,8 @@ const prototypes = {
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   // long syscall(SYS_rt_sigaction, int signum, const struct sigaction *act, struct sigaction *old, size_t sigsetsize);
   rt_sigaction: { symbol: "syscall", args: [LONG, "i32", "ptr", "ptr", ULONG], returns: LONG },
+  // sighandler_t signal(int signum, sighandler_t handler); SIG_DFL and SIG_IGN are the numbers 0 and 1
+  signal: { args: ["i32", ULONG], returns: ULONG },
   // int madvise(void *addr, size_t length, int advice);
   madvise: { args: [ULONG, ULONG, "i32"], returns: "i32" },
 
@@ -119,12 +126,16 @@ const prototypes = {
   write: { args: ["i32", "ptr", ULONG], returns: LONG },
   // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
   pread: { args: ["i32", "ptr", ULONG, LONG], returns: LONG },
+  // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset);
+  pwrite: { args: ["i32", "ptr", ULONG, LONG], returns: LONG },
   // off_t lseek(int fd, off_t offset, int whence);
   lseek: { args: ["i32", LONG, "i32"], returns: LONG },
   // int ftruncate(int fd, off_t length);
   ftruncate: { args: ["i32", LONG], returns: "i32" },
   // ssize_t splice(int fd_in, off64_t *off_in, int fd_out, off64_t *off_out, size_t len, unsigned int flags);
   splice: { args: ["i32", "ptr", "i32", "ptr", ULONG, "u32"], returns: LONG },
+  // int memfd_create(const char *name, unsigned int flags);
+  memfd_create: { args: ["ptr", "u32"], returns: "i32" },
   // int pipe2(int pipefd[2], int flags);
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
   // int dup(int oldfd);
@@ -217,4 +228,11 @@ for (const name of Object.keys(prototypes) as (keyof Symbols)[]) {
 /** The address of a buffer's bytes, for structs that hold pointers. The caller keeps the buffer alive. */
 export function addressOf(buffer: Uint8Array): number {
   return ptr(buffer);
+}
+
+/** Memory of this process that is not JavaScript's, as bytes. The caller knows that it is mapped and writable. */
+export function memoryAt(address: number, length: number): Uint8Array {
+  return length === 0
+    ? new Uint8Array(0)
+    : new Uint8Array(toArrayBuffer(address as Pointer, 0, length));
 }

@@ -124,9 +124,29 @@ export function write(fd: number, buffer: Uint8Array): number {
   return retryInterrupted(() => check("write", { fd }, libc.write(fd, buffer, buffer.length)));
 }
 
+/** pread(2). @returns the count of bytes, 0 at the end */
+export function pread(fd: number, buffer: Uint8Array, offset: number): number {
+  return retryInterrupted(() =>
+    check("pread", { fd, offset }, libc.pread(fd, buffer, buffer.length, offset)),
+  );
+}
+
+/** pwrite(2). @returns the count of bytes that were taken */
+export function pwrite(fd: number, buffer: Uint8Array, offset: number): number {
+  return retryInterrupted(() =>
+    check("pwrite", { fd, offset }, libc.pwrite(fd, buffer, buffer.length, offset)),
+  );
+}
+
 /** Writes all of `bytes` to a blocking descriptor. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += write(fd, bytes.subarray(at));
+}
+
+/** memfd_create(2): a file in memory, close-on-exec. @returns a descriptor */
+export function memfdCreate(name: string): number {
+  const MFD_CLOEXEC = 1;
+  return check("memfd_create", { name }, libc.memfd_create(cString(name), MFD_CLOEXEC));
 }
 
 /** pipe2(2), close-on-exec. @returns [read end, write end] */

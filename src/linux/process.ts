@@ -1,6 +1,6 @@
 /** Processes: clone(2), execve(2), waitid(2), pidfds, prctl(2), credentials, limits, signals. */
 import { cString, encodeBytes } from "../ffi/bytes.ts";
-import { check, Flags, retryInterrupted } from "../ffi/call.ts";
+import { check, Flags, retryInterrupted, SysError } from "../ffi/call.ts";
 import { addressOf, libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
 import { SYS } from "./syscall_numbers.ts";
@@ -10,6 +10,7 @@ export const CLONE = {
   CLONE_NEWTIME: 0x80,
   CLONE_FS: 0x200,
   CLONE_PIDFD: 0x1000,
+  CLONE_PARENT: 0x8000,
   CLONE_NEWNS: 0x20000,
   CLONE_NEWCGROUP: 0x2000000,
   CLONE_NEWUTS: 0x4000000,
@@ -58,6 +59,7 @@ export const SIGNALS = {
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_KEEPCAPS = 8;
+export const PR_SET_NAME = 15;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const PR_CAP_AMBIENT = 47;
@@ -107,6 +109,27 @@ export function execveFd(fd: number, argv: StringVector, env: StringVector): nev
     libc.execveat(SYS.execveat, fd, cString(""), argv.pointers, env.pointers, AT_EMPTY_PATH),
   );
   throw new Error("execveat returned");
+}
+
+/**
+ * posix_spawn(3): starts a program with the caller's descriptors, without running anything of the
+ * caller's in the child.
+ * @returns its pid
+ */
+export function posixSpawn(path: string, argv: readonly string[], env: readonly string[]): number {
+  const pid = new Int32Array(1);
+  const [argVector, envVector] = [stringVector(argv), stringVector(env)];
+  // It returns the error's number instead of setting errno.
+  const error = libc.posix_spawn(
+    pid,
+    cString(path),
+    null,
+    null,
+    argVector.pointers,
+    envVector.pointers,
+  );
+  if (error !== 0) throw new SysError("posix_spawn", { path }, error);
+  return pid[0] as number;
 }
 
 /** _exit(2): ends the process without running anything of the JavaScript runtime's. */
@@ -178,6 +201,11 @@ export function prctl(option: number, arg2 = 0, arg3 = 0): number {
   return check("prctl", { option, arg2, arg3 }, libc.prctl(option, arg2, arg3, 0, 0));
 }
 
+/** prctl(2) with a string. */
+export function prctlString(option: number, text: string): void {
+  check("prctl", { option, text }, libc.prctl_ptr(option, cString(text), 0, 0, 0));
+}
+
 export const setsid = (): number => check("setsid", {}, libc.setsid());
 export const umask = (mask: number): number => libc.umask(mask);
 
@@ -209,6 +237,14 @@ export function capset(effective: bigint, permitted: bigint, inheritable: bigint
   check("capset", { permitted: permitted.toString(16) }, libc.capset(SYS.capset, header, data));
 }
 
+/** capget(2): the permitted capabilities of the calling thread. Bit n is capability n. */
+export function permittedCapabilities(): bigint {
+  const header = new Uint32Array([0x20080522, 0]);
+  const data = new Uint32Array(6); // effective, permitted, inheritable: low words, then high words
+  check("capget", {}, libc.capget(SYS.capget, header, data));
+  return BigInt(data[1] as number) | (BigInt(data[4] as number) << 32n);
+}
+
 /** setrlimit(2) of the calling process. Values in the resource's own unit; RLIM_INFINITY is 2^64-1. */
 export function setrlimit(resource: number, soft: bigint, hard: bigint, name: string): void {
   const limit = new BigUint64Array([soft, hard]);
@@ -227,6 +263,12 @@ export function resetSignals(): void {
     if (signal !== SIGNALS.SIGKILL && signal !== SIGNALS.SIGSTOP)
       libc.rt_sigaction(SYS.rt_sigaction, signal, action, null, 8);
   }
+}
+
+/** signal(2) with SIG_IGN. */
+export function ignoreSignal(signal: number): void {
+  const SIG_IGN = 1;
+  libc.signal(signal, SIG_IGN);
 }
 
 /** sethostname(2). */

@@ -7,8 +7,10 @@ const x64 = {
   setresuid: 117,
   setresgid: 119,
   setgroups: 116,
+  capget: 125,
   capset: 126,
   getdents64: 217,
+  futex: 202,
   getcwd: 79,
   rt_sigaction: 13,
 } as const;
@@ -19,8 +21,10 @@ const arm64: Record<keyof typeof x64, number> = {
   setresuid: 147,
   setresgid: 149,
   setgroups: 159,
+  capget: 90,
   capset: 91,
   getdents64: 61,
+  futex: 98,
   getcwd: 17,
   rt_sigaction: 134,
 };

@@ -78,8 +78,7 @@ function naming(error: unknown, target: string): unknown {
 
 function attachBind(rootFd: number, op: BindOp, tree: number): void {
   try {
-    if (op.set !== 0) mountSetAttributes(tree, { set: op.set, recursive: true });
-    mountSetAttributes(tree, { propagation: op.propagation, recursive: op.recursive });
+    mountSetAttributes(tree, { set: op.set, propagation: op.propagation, recursive: true });
     const directory = (statAt(tree, "", AT_EMPTY_PATH).mode & S_IFMT) === S_IFDIR;
     const target = directory
       ? makeDirectoryInRoot(rootFd, op.target)

@@ -42,40 +42,17 @@ export function makeDirectoryInRoot(
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
   }
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  let prefix = "";
-  let parent = openInRoot(rootFd, "/", O.O_DIRECTORY);
+  const clean = path.replace(/\/+$/, "");
+  const slash = clean.lastIndexOf("/");
+  const parent = makeDirectoryInRoot(rootFd, clean.slice(0, slash) || "/", options);
   try {
-    for (const part of parts) {
-      prefix += `/${part}`;
-      const next = openOrMake(rootFd, prefix, parent, part, options);
-      close(parent);
-      parent = next;
-    }
-    return parent;
-  } catch (error) {
-    close(parent);
-    throw error;
-  }
-}
-
-function openOrMake(
-  rootFd: number,
-  path: string,
-  parent: number,
-  name: string,
-  options: FollowOptions,
-): number {
-  try {
-    return openInRoot(rootFd, path, O.O_DIRECTORY, options);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
-  try {
-    mkdir(name, 0o755, parent);
+    mkdir(clean.slice(slash + 1), 0o755, parent);
   } catch (error) {
     if (!isErrno(error, "EEXIST")) throw error;
+  } finally {
+    close(parent);
   }
+  // By the whole path again: what was made is found there, or something was swapped meanwhile.
   return openInRoot(rootFd, path, O.O_DIRECTORY, options);
 }
 

@@ -25,6 +25,7 @@ import {
   F_SETFD,
   FD_CLOEXEC,
   fcntl,
+  fdPath,
   O,
   open,
   openat,
@@ -80,7 +81,8 @@ export type RootSource =
       readonly type: string;
       readonly source: string;
       readonly flags: number;
-      readonly data: string;
+      /** joined; a directory is opened in the container's mount namespace and named by descriptor */
+      readonly data: readonly (string | { readonly directory: string })[];
     }
   | { readonly kind: "directory"; readonly path: string };
 
@@ -110,6 +112,8 @@ export interface InitPlan {
 /** What init says on its socket. */
 export type InitMessage =
   | { readonly kind: "alive" }
+  /** from the stage that forked us (stage.ts), with a pidfd */
+  | { readonly kind: "forked"; readonly pid: number }
   | { readonly kind: "console" }
   | { readonly kind: "exec" }
   | { readonly kind: "failed"; readonly message: string; readonly exitCode: number };
@@ -182,7 +186,7 @@ function prepareContainer(plan: InitPlan, socket: number): void {
   // Through the host's procfs, which shows the values of the namespaces that the caller is in, and
   // which no image can have put something in front of (CVE-2019-19921).
   for (const [name, value] of Object.entries(spec.linux.sysctl)) {
-    writeControl(`/proc/sys/${name.replaceAll(".", "/")}`, value);
+    writeControl(`/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`, value);
   }
   for (const limit of spec.process.rlimits) applyRlimit(limit);
 }
@@ -190,7 +194,15 @@ function prepareContainer(plan: InitPlan, socket: number): void {
 /** Mounts the root in this namespace. @returns an O_PATH descriptor of it */
 function mountRoot({ root, attachAt }: InitPlan): number {
   if (root.kind === "mount") {
-    mount(root.source, attachAt, root.type, root.flags, root.data);
+    const opened: number[] = [];
+    const data = root.data.map((piece) => {
+      if (typeof piece === "string") return piece;
+      const fd = open(piece.directory, O.O_PATH | O.O_DIRECTORY);
+      opened.push(fd);
+      return fdPath(fd);
+    });
+    mount(root.source, attachAt, root.type, root.flags, data.join(""));
+    for (const fd of opened) close(fd);
   } else {
     const tree = cloneTree(AT_FDCWD, root.path, true);
     const target = open(attachAt, O.O_PATH | O.O_DIRECTORY);

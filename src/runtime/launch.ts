@@ -3,10 +3,13 @@ import { decodeBytes } from "../ffi/bytes.ts";
 import { Flags } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, POLLIN, poll } from "../linux/fd.ts";
+import { ifExists, readFile } from "../linux/file.ts";
 import { CLONE, P_PIDFD, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
 import { messagePair, receiveMessage } from "../linux/socket.ts";
+import { SYS } from "../linux/syscall_numbers.ts";
 import { cloneFlags } from "../namespaces/namespaces.ts";
 import { type InitMessage, type InitPlan, runInit } from "./init.ts";
+import { spawnStage } from "./stage.ts";
 
 /** A container's first process: running its command. */
 export interface Started {
@@ -29,14 +32,31 @@ export class LaunchError extends Error {
   }
 }
 
-/** How long a forked child may take for its first sign of life, in milliseconds. */
-const WATCHDOG = 5000;
+/** How often a silent child is looked at, in milliseconds. */
+const WATCH_INTERVAL = 1000;
+/** How often in a row it may be seen waiting for a lock, which nothing in it does that is alive. */
+const WATCH_LIMIT = 2;
+
+/** The forked child hangs in the runtime, and is gone now. */
+class StuckError extends Error {}
 
 /**
- * Forks into new namespaces and waits until the command is executed.
+ * Starts the first process in its new namespaces and waits until the command is executed. By a
+ * fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process.
  * @throws {LaunchError}
  */
 export function launch(plan: InitPlan): Started {
+  if (process.env["MYDOCKER_FORK"] !== "stage") {
+    try {
+      return launchByFork(plan);
+    } catch (error) {
+      if (!(error instanceof StuckError)) throw error;
+    }
+  }
+  return launchByStage(plan);
+}
+
+function launchByFork(plan: InitPlan): Started {
   const [ours, theirs] = messagePair();
   const flags = cloneFlags(plan.spec.linux.namespaces);
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
@@ -45,39 +65,74 @@ export function launch(plan: InitPlan): Started {
     return runInit(plan, theirs);
   }
   close(theirs);
-  try {
-    const console = awaitExec(ours, child.pidfd);
-    return { ...child, ...(console === undefined ? {} : { console }) };
-  } catch (error) {
-    close(child.pidfd);
-    throw error;
-  } finally {
-    close(ours);
-  }
+  return awaitExec(ours, child);
 }
 
-/** @returns the terminal's master, if there is one */
-function awaitExec(socket: number, pidfd: number): number | undefined {
+function launchByStage(plan: InitPlan): Started {
+  const [ours, theirs] = messagePair();
+  spawnStage(plan, theirs);
+  close(theirs);
+  return awaitExec(ours);
+}
+
+interface Child {
+  readonly pid: number;
+  readonly pidfd: number;
+}
+
+/** Follows the protocol of init.ts to its end. @param forked the child, unless a stage tells */
+function awaitExec(socket: number, forked?: Child): Started {
+  let child = forked;
   let console: number | undefined;
   let executing = false;
   let failure: LaunchError | undefined;
-  if (poll([{ fd: socket, events: POLLIN, revents: 0 }], WATCHDOG) === 0) {
-    pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
-    waitExit(P_PIDFD, pidfd);
-    throw new LaunchError("the container's first process did not come alive", { exitCode: 125 });
-  }
-  for (let received = receiveMessage(socket); received; received = receiveMessage(socket)) {
-    const message: InitMessage = JSON.parse(decodeBytes(received.bytes));
-    if (message.kind === "console") console = received.fd;
-    if (message.kind === "exec") executing = true;
-    if (message.kind === "failed") {
-      failure = new LaunchError(message.message, { exitCode: message.exitCode });
+  try {
+    for (;;) {
+      if (child !== undefined) watch(socket, child);
+      const received = receiveMessage(socket);
+      if (received === undefined) break;
+      const message: InitMessage = JSON.parse(decodeBytes(received.bytes));
+      if (message.kind === "forked") child = { pid: message.pid, pidfd: received.fd as number };
+      if (message.kind === "console") console = received.fd;
+      if (message.kind === "exec") executing = true;
+      if (message.kind === "failed") {
+        failure = new LaunchError(message.message, { exitCode: message.exitCode });
+      }
     }
+    if (child === undefined) {
+      throw new LaunchError("the container's first process could not be forked", { exitCode: 125 });
+    }
+    if (failure === undefined && executing) {
+      return { ...child, ...(console === undefined ? {} : { console }) };
+    }
+    const status = waitExit(P_PIDFD, child.pidfd);
+    throw failure ?? new LaunchError(describeDeath(status?.signal), { exitCode: 125 });
+  } catch (error) {
+    if (console !== undefined) close(console);
+    if (child !== undefined) close(child.pidfd);
+    throw error;
+  } finally {
+    close(socket);
   }
-  if (failure === undefined && executing) return console;
-  if (console !== undefined) close(console);
-  const status = waitExit(P_PIDFD, pidfd);
-  throw failure ?? new LaunchError(describeDeath(status?.signal), { exitCode: 125 });
+}
+
+/** Waits for a message; a child that waits for a lock instead of making one is killed. @throws {StuckError} */
+function watch(socket: number, child: Child): void {
+  const entry = { fd: socket, events: POLLIN, revents: 0 };
+  let suspicious = 0;
+  while (poll([entry], WATCH_INTERVAL) === 0) {
+    suspicious = waitsForLock(child.pid) ? suspicious + 1 : 0;
+    if (suspicious < WATCH_LIMIT) continue;
+    pidfdSendSignal(child.pidfd, SIGNALS.SIGKILL);
+    waitExit(P_PIDFD, child.pidfd);
+    throw new StuckError("the forked child hangs");
+  }
+}
+
+/** Whether a process is in futex(2) (proc_pid_syscall(5)): init has one thread and shares no lock. */
+function waitsForLock(pid: number): boolean {
+  const call = ifExists(() => readFile(`/proc/${pid}/syscall`));
+  return call?.startsWith(`${SYS.futex} `) === true;
 }
 
 function describeDeath(signal: number | undefined): string {

@@ -5,19 +5,37 @@
  * helper binary has to be brought in. A garbage collection would never end in it (ffi/fork.ts), so
  * the loop makes no objects.
  */
-import { libc } from "../ffi/libc.ts";
-import { exitNow, SIGNALS } from "../linux/process.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
+import { libc, memoryAt } from "../ffi/libc.ts";
+import { readFile } from "../linux/file.ts";
+import { exitNow, PR_SET_NAME, prctlString, resetSignals, SIGNALS } from "../linux/process.ts";
 
 const SIG_BLOCK = 0;
 const WNOHANG = 1;
+/** What `ps` shows in the container. */
+const TITLE = "mydocker-init";
 
 /** Signals that mean this process itself, not the command. */
 const OWN = new Set<number>([SIGNALS.SIGCHLD, SIGNALS.SIGTTIN, SIGNALS.SIGTTOU]);
+
+/** Our command line and environment say what the caller typed, which is none of the container's business. */
+function hideOrigin(): void {
+  const stat = readFile("/proc/self/stat");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // arg_start, arg_end, env_start, env_end (proc_pid_stat(5), fields 48 to 51)
+  const [argStart = 0, argEnd = 0, envStart = 0, envEnd = 0] = fields.slice(45, 49).map(Number);
+  memoryAt(envStart, envEnd - envStart).fill(0);
+  const commandLine = memoryAt(argStart, argEnd - argStart).fill(0);
+  commandLine.set(encodeBytes(TITLE).subarray(0, commandLine.length - 1));
+  prctlString(PR_SET_NAME, TITLE);
+}
 
 /** Blocks all signals, waits for them one by one, and ends as the command ends. */
 export function reapAndForward(command: number): never {
   const everything = new Uint8Array(128).fill(0xff);
   const status = new Int32Array(1);
+  hideOrigin();
+  resetSignals();
   libc.sigprocmask(SIG_BLOCK, everything, null);
   for (;;) {
     for (;;) {

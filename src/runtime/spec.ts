@@ -1,4 +1,5 @@
 /** config.json of the OCI runtime specification 1.3, as far as mydocker builds it. */
+import type { Resources } from "../cgroups/resources.ts";
 import type { NamespaceEntry } from "../namespaces/namespaces.ts";
 
 /** process.user: numeric ids. */
@@ -52,6 +53,8 @@ export interface Device {
   readonly major: number;
   readonly minor: number;
   readonly fileMode: number;
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 export interface Spec {
@@ -64,6 +67,7 @@ export interface Spec {
   readonly linux: {
     readonly namespaces: readonly NamespaceEntry[];
     readonly cgroupsPath: string;
+    readonly resources: Resources;
     readonly devices: readonly Device[];
     readonly sysctl: Readonly<Record<string, string>>;
     readonly maskedPaths: readonly string[];

@@ -1,0 +1,27 @@
+/** Where a container's cgroup is, and how the container sees it. */
+import type { CgroupLayout } from "../cgroups/layout.ts";
+import type { Cgroup } from "../cgroups/manager.ts";
+import type { Mount } from "../runtime/spec.ts";
+import { CGROUP_OPTIONS } from "./defaults.ts";
+
+/** The path of a container's cgroup in every hierarchy. */
+export const containerCgroup = (id: string): string => `/mydocker/${id}`;
+
+/** With cgroup v1: a tmpfs with a directory for each hierarchy, which shows the container's own cgroup. */
+export function cgroupMounts(layout: CgroupLayout, cgroup: Cgroup): Mount[] {
+  if (layout.version === "v2") return [];
+  return [
+    {
+      destination: "/sys/fs/cgroup",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: [...CGROUP_OPTIONS, "mode=755"],
+    },
+    ...layout.hierarchies.map(({ controllers, mountPoint }) => ({
+      destination: `/sys/fs/cgroup/${controllers.join(",")}`,
+      type: "bind",
+      source: `${mountPoint}${cgroup.path}`,
+      options: ["bind", "rprivate", ...CGROUP_OPTIONS],
+    })),
+  ];
+}

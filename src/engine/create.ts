@@ -1,0 +1,86 @@
+/** Making a container: its id, its name, its record and its own layer on disk. */
+import type { Paths } from "../paths.ts";
+import { createUpperLayer } from "../storage/overlay.ts";
+import { containerCgroup } from "./container_cgroup.ts";
+import { generateName, newContainerId } from "./container_id.ts";
+import { type ContainerRecord, ContainerStore } from "./container_store.ts";
+import { claim, type Ownership } from "./ownership.ts";
+import type { RootChoice } from "./root_choice.ts";
+import type { RunOptions } from "./run_options.ts";
+import { commandOf } from "./spec_builder.ts";
+
+/** A container that exists and that we own. */
+export interface CreatedContainer {
+  readonly paths: Paths;
+  readonly store: ContainerStore;
+  readonly record: ContainerRecord;
+  readonly root: RootChoice;
+  readonly ownership: Ownership;
+  /** Leaves the container in place when what it was made for ends. */
+  keep(): void;
+}
+
+/**
+ * Makes a container. What `undo` gives back: the container itself, unless it is kept, and that we
+ * own it.
+ * @throws {MydockerError} for a name that is taken, a command that is missing
+ */
+export function createContainer(
+  paths: Paths,
+  options: RunOptions,
+  root: RootChoice,
+  undo: DisposableStack,
+): CreatedContainer {
+  const command = commandOf({ ...options, args: root.args }, root.config);
+  const id = newContainerId();
+  const store = new ContainerStore(paths);
+  const cgroup = containerCgroup(id);
+  const ownership = claim(paths, { id, remove: options.remove, cgroup });
+  undo.defer(() => ownership.release());
+  let kept = false;
+  let name: string | undefined;
+  undo.defer(() => {
+    if (kept) return;
+    store.remove(id);
+    if (name !== undefined) store.releaseName(name, id);
+  });
+  name = claimName(store, options.name, id);
+  const directory = store.makeDirectory(id);
+  const record: ContainerRecord = {
+    id,
+    name,
+    created: new Date().toISOString(),
+    image: root.name,
+    ...(root.imageId === undefined ? {} : { imageId: root.imageId }),
+    layers: root.layers,
+    command,
+    labels: { ...root.config.Labels, ...options.labels },
+    options,
+  };
+  store.writeRecord(record);
+  createUpperLayer(directory);
+  return {
+    paths,
+    store,
+    record,
+    root,
+    ownership,
+    keep: () => {
+      kept = true;
+    },
+  };
+}
+
+/** The name that was asked for, or a free one. */
+function claimName(store: ContainerStore, asked: string | undefined, id: string): string {
+  if (asked !== undefined) {
+    store.claimName(asked, id);
+    return asked;
+  }
+  let name = generateName();
+  for (let attempt = 1; store.hasName(name); attempt++) {
+    name = attempt < 10 ? generateName() : `${generateName()}${id.slice(0, 8)}`;
+  }
+  store.claimName(name, id);
+  return name;
+}

@@ -1,0 +1,80 @@
+/** `rm`: containers that have ended, or by force any. */
+import { readLayout } from "../cgroups/layout.ts";
+import { openCgroup } from "../cgroups/manager.ts";
+import { MydockerError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
+import { close, POLLIN, poll } from "../linux/fd.ts";
+import { processStartTime } from "../linux/proc.ts";
+import { pidfdOpen, pidfdSendSignal, SIGNALS } from "../linux/process.ts";
+import type { Paths } from "../paths.ts";
+import { containerCgroup } from "./container_cgroup.ts";
+import { type ContainerRecord, ContainerStore } from "./container_store.ts";
+import { removeEtcFiles } from "./etc_files.ts";
+import { stateOf } from "./list.ts";
+import { claim, type OwnerRecord, type Ownership, readOwner } from "./ownership.ts";
+
+/** How long the command that runs a container may take to notice that it has ended, in milliseconds. */
+const PATIENCE = 10_000;
+
+/**
+ * Removes a container by name, id or prefix.
+ * @param force kills it first if it runs
+ * @throws {MydockerError} when there is none, or it runs and is not to be killed
+ */
+export function removeContainer(paths: Paths, reference: string, force: boolean): void {
+  const store = new ContainerStore(paths);
+  const container = store.resolve(reference);
+  const { id } = container;
+  const owner = readOwner(paths, id);
+  const state = stateOf(owner, undefined);
+  if (state.status === "running") {
+    if (!force) {
+      throw new MydockerError(
+        `cannot remove container "/${container.name}": container is running`,
+        { hint: "stop it first, or use `rm -f`" },
+      );
+    }
+    killFirstProcess(owner);
+  }
+  const ownership = takeOver(paths, container);
+  if (ownership === undefined) return; // its owner has removed it, as it was asked to with --rm
+  openCgroup(readLayout(), containerCgroup(id)).remove();
+  removeEtcFiles(paths, id);
+  store.remove(id);
+  ownership.release();
+}
+
+/** SIGKILL to the process that was recorded, and to no other one that has its number by now. */
+function killFirstProcess(owner: OwnerRecord | undefined): void {
+  const process = owner?.process;
+  if (process === undefined) return;
+  try {
+    const pidfd = pidfdOpen(process.pid);
+    try {
+      // The descriptor is of whoever has the number now; only then is it worth comparing.
+      if (processStartTime(process.pid) !== process.startTime) return;
+      pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
+      poll([{ fd: pidfd, events: POLLIN, revents: 0 }], PATIENCE);
+    } finally {
+      close(pidfd);
+    }
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
+}
+
+/** Becomes the owner as soon as the present one lets go. @returns undefined when the container is gone by then */
+function takeOver(paths: Paths, { id }: ContainerRecord): Ownership | undefined {
+  const store = new ContainerStore(paths);
+  const record = { id, remove: true, cgroup: containerCgroup(id) };
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+    try {
+      const ownership = claim(paths, record);
+      if (store.read(id) !== undefined) return ownership;
+      ownership.release();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof MydockerError) || Date.now() >= deadline) throw error;
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/** What a container's root file system is made of: an image, or a directory of the host. */
+import { MydockerError } from "../errors.ts";
+import { defaultImage } from "../images/default_image.ts";
+import { type ImageStore, openImageStore } from "../images/store.ts";
+import { ifExists, S_IFDIR, S_IFMT, stat } from "../linux/file.ts";
+import type { Paths } from "../paths.ts";
+import type { RunOptions } from "./run_options.ts";
+import type { ImageConfig } from "./spec_builder.ts";
+
+export interface RootChoice {
+  /** what it is called in `ps` */
+  readonly name: string;
+  readonly imageId?: string;
+  readonly config: ImageConfig;
+  /** directories, the lowest first */
+  readonly layers: readonly string[];
+  /** What of the command line is the container's. */
+  readonly args: readonly string[];
+}
+
+/**
+ * The first positional is a local image; else, if the default image has a command of that name, it
+ * runs there; else it is an image that is not here.
+ * @throws {MydockerError} exit code 125
+ */
+export function chooseRoot(paths: Paths, options: RunOptions): RootChoice {
+  if (options.rootfs !== undefined) return hostDirectory(options.rootfs, options.args);
+  const store = openImageStore(paths.root);
+  if (options.image === undefined) return fromDefault(store, []);
+  const image = store.resolve(options.image);
+  if (image !== undefined) {
+    const { id, layers } = image;
+    const config = image.config.config ?? {};
+    return { name: options.image, imageId: id, config, layers, args: options.args };
+  }
+  if (defaultImage.applets.includes(options.image)) {
+    return fromDefault(store, [options.image, ...options.args]);
+  }
+  throw new MydockerError(`Unable to find image '${options.image}' locally`, {
+    exitCode: 125,
+    hint: "`mydocker images` lists what is here, `mydocker import FILE NAME` brings a root file system in",
+  });
+}
+
+function fromDefault(store: ImageStore, args: readonly string[]): RootChoice {
+  const image = store.resolve(defaultImage.reference);
+  if (image === undefined) throw new MydockerError("the default image is missing");
+  const { id, layers } = image;
+  return {
+    name: defaultImage.reference.replace(/:latest$/, ""),
+    imageId: id,
+    config: image.config.config ?? {},
+    layers,
+    args,
+  };
+}
+
+function hostDirectory(directory: string, args: readonly string[]): RootChoice {
+  const found = ifExists(() => stat(directory));
+  if (found === undefined || (found.mode & S_IFMT) !== S_IFDIR) {
+    const why = found === undefined ? "no such directory" : "not a directory";
+    throw new MydockerError(`--rootfs ${directory}: ${why}`, { exitCode: 125 });
+  }
+  const config = {};
+  return { name: directory, config, layers: [directory], args };
+}

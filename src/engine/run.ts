@@ -1,0 +1,79 @@
+/** `run`: from options to a container that has run in the foreground. */
+import { MydockerError } from "../errors.ts";
+import { bootId, processStartTime } from "../linux/proc.ts";
+import type { ExitStatus } from "../linux/process.ts";
+import { isTerminal } from "../linux/tty.ts";
+import { statePaths } from "../paths.ts";
+import { type CreatedContainer, createContainer } from "./create.ts";
+import { superviseForeground } from "./foreground.ts";
+import { recover } from "./recovery.ts";
+import { chooseRoot } from "./root_choice.ts";
+import type { RunOptions } from "./run_options.ts";
+import { SignalQueue } from "./signals.ts";
+import { type RunningContainer, startContainer } from "./start.ts";
+import { RawTerminal } from "./terminal.ts";
+
+/**
+ * Runs a container in the foreground. What was acquired for it is given back, whatever happens; the
+ * container itself stays unless `--rm` was asked for or it could not be started.
+ * @returns the exit code of its first process, or 128 and the number of the signal that ended it
+ * @throws {MydockerError} with exit code 125, 126 or 127 when it could not be started
+ */
+export async function runContainer(options: RunOptions): Promise<number> {
+  if (options.tty && options.interactive && !isTerminal(0)) {
+    throw new MydockerError("the input device is not a TTY", { exitCode: 125 });
+  }
+  using signals = new SignalQueue();
+  const paths = statePaths();
+  recover(paths);
+  const root = chooseRoot(paths, options);
+  using undo = new DisposableStack();
+  const container = createContainer(paths, options, root, undo);
+  const running = startContainer(container, undo);
+  const startedAt = new Date().toISOString();
+  announce(container, running, startedAt);
+  const status = await supervise(running, options, signals);
+  if (!options.remove) {
+    recordExit(container, running, status, startedAt);
+    container.keep();
+  }
+  return status.code;
+}
+
+/** Says who runs, for `ps` and for whoever has to clean up after us. */
+function announce({ ownership }: CreatedContainer, { pid }: RunningContainer, startedAt: string) {
+  const startTime = processStartTime(pid) ?? 0;
+  const process = { pid, startTime, bootId: bootId(), startedAt };
+  ownership.update({ ...ownership.record, process });
+}
+
+async function supervise(
+  running: RunningContainer,
+  options: RunOptions,
+  signals: SignalQueue,
+): Promise<ExitStatus> {
+  using _raw = options.tty && options.interactive ? new RawTerminal(0) : undefined;
+  return await superviseForeground({
+    started: running,
+    ...(running.pipes === undefined ? {} : { pipes: running.pipes }),
+    interactive: options.interactive,
+    signals,
+    proxySignals: options.sigProxy,
+    ownPidNamespace: options.pid !== "host",
+    killRest: () => running.cgroup.kill(),
+  });
+}
+
+function recordExit(
+  { store, record }: CreatedContainer,
+  { cgroup }: RunningContainer,
+  status: ExitStatus,
+  startedAt: string,
+): void {
+  store.writeExit(record.id, {
+    exitCode: status.code,
+    oomKilled: cgroup.oomKilled(),
+    startedAt,
+    finishedAt: new Date().toISOString(),
+  });
+}

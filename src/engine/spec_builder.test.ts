@@ -1,0 +1,243 @@
+import { describe, expect, test } from "bun:test";
+import { CAPABILITIES, DEFAULT_CAPABILITIES } from "../capabilities/capabilities.ts";
+import type { RunOptions } from "./run_options.ts";
+import { buildSpec, cleanPath, commandOf, type ImageConfig } from "./spec_builder.ts";
+
+const DEFAULTS: RunOptions = {
+  args: ["true"],
+  remove: true,
+  interactive: false,
+  tty: false,
+  init: false,
+  privileged: false,
+  readonlyRoot: false,
+  noNewPrivileges: false,
+  groupAdd: [],
+  env: [],
+  labels: {},
+  mounts: [],
+  network: "none",
+  pid: "private",
+  ipc: "private",
+  uts: "private",
+  capAdd: [],
+  capDrop: [],
+  ulimits: [],
+  sysctls: {},
+  resources: {},
+  sigProxy: true,
+};
+
+const ID = "0123456789ab".padEnd(64, "c");
+
+function build(options: Partial<RunOptions>, image: ImageConfig = {}) {
+  return buildSpec({
+    id: ID,
+    options: { ...DEFAULTS, ...options },
+    image,
+    cgroupsPath: `/mydocker/${ID}`,
+    etcFiles: [{ destination: "/etc/hosts", type: "bind", source: "/h", options: ["bind"] }],
+    host: {
+      hostname: "thehost",
+      capabilities: CAPABILITIES,
+      cgroupMounts: [],
+      cgroupVersion: 2,
+      processors: 2,
+      devices: () => [{ path: "/dev/kvm", type: "c", major: 10, minor: 232, fileMode: 0o660 }],
+    },
+  });
+}
+
+describe("the command line", () => {
+  const image = { Entrypoint: ["/entry", "-x"], Cmd: ["serve"] };
+  test.each<[string, Partial<RunOptions>, string[]]>([
+    ["is the image's", { args: [] }, ["/entry", "-x", "serve"]],
+    ["has arguments instead of CMD", { args: ["a", "b c"] }, ["/entry", "-x", "a", "b c"]],
+    ["has --entrypoint instead of both", { args: [], entrypoint: "/bin/e" }, ["/bin/e"]],
+    ["keeps arguments of --entrypoint", { args: ["a"], entrypoint: "/bin/e" }, ["/bin/e", "a"]],
+    ["is only arguments with an empty one", { args: ["a"], entrypoint: "" }, ["a"]],
+  ])("%s", (_, options, command) => {
+    expect(commandOf({ ...DEFAULTS, ...options }, image)).toEqual(command);
+  });
+
+  test("that is missing is an error", () => {
+    expect(() => commandOf({ ...DEFAULTS, args: [] }, {})).toThrow("no command specified");
+    expect(() => commandOf({ ...DEFAULTS, args: [], entrypoint: "" }, image)).toThrow("no command");
+  });
+});
+
+describe("the environment", () => {
+  test("is PATH and HOSTNAME, the image's, and then the caller's", () => {
+    const { env } = build(
+      { env: ["B=caller", "C=x=y", "A"] },
+      { Env: ["A=image", "B=image", "PATH=/p"] },
+    ).process;
+    expect(env).toEqual(["PATH=/p", "HOSTNAME=0123456789ab", "B=caller", "C=x=y"]);
+  });
+
+  test("has TERM with a terminal only", () => {
+    expect(build({ tty: true }).process.env).toContain("TERM=xterm");
+    expect(build({}).process.env.join()).not.toContain("TERM");
+  });
+});
+
+describe("namespaces", () => {
+  const types = (options: Partial<RunOptions>) =>
+    build(options).linux.namespaces.map(({ type }) => type);
+
+  test("are all new by default", () => {
+    expect(types({})).toEqual(["mount", "network", "uts", "pid", "ipc", "cgroup"]);
+  });
+
+  test("that are the host's are left out", () => {
+    expect(types({ network: "host", pid: "host", ipc: "host", uts: "host" })).toEqual([
+      "mount",
+      "cgroup",
+    ]);
+  });
+
+  test("a host name needs one of its own", () => {
+    expect(build({ hostname: "web" }).hostname).toBe("web");
+    expect(build({ uts: "host" }).hostname).toBeUndefined();
+    expect(build({ uts: "host" }).process.env).toContain("HOSTNAME=thehost");
+    expect(() => build({ uts: "host", hostname: "web" })).toThrow("conflicting options");
+  });
+});
+
+describe("capabilities", () => {
+  const granted = (options: Partial<RunOptions>) => build(options).process.capabilities.bounding;
+
+  test("are Docker's 14 by default, none of them inheritable or ambient", () => {
+    const { capabilities } = build({}).process;
+    expect(capabilities.effective.toSorted()).toEqual(DEFAULT_CAPABILITIES.toSorted());
+    expect(capabilities.permitted).toEqual(capabilities.effective);
+    expect(capabilities.bounding).toEqual(capabilities.effective);
+    expect(capabilities.inheritable).toEqual([]);
+    expect(capabilities.ambient).toEqual([]);
+  });
+
+  test.each<[string, Partial<RunOptions>, readonly string[]]>([
+    ["--cap-drop ALL", { capDrop: ["ALL"] }, []],
+    ["--cap-drop all --cap-add", { capDrop: ["all"], capAdd: ["net_admin"] }, ["CAP_NET_ADMIN"]],
+    ["--cap-add ALL", { capAdd: ["ALL"] }, CAPABILITIES],
+    [
+      "--cap-add ALL --cap-drop",
+      { capAdd: ["ALL"], capDrop: ["CAP_CHOWN"] },
+      CAPABILITIES.filter((name) => name !== "CAP_CHOWN"),
+    ],
+    ["--privileged", { privileged: true }, CAPABILITIES],
+  ])("%s", (_, options, names) => {
+    expect(granted(options).toSorted()).toEqual(names.toSorted());
+  });
+
+  test("that do not exist are refused", () => {
+    expect(() => granted({ capAdd: ["FLY"] })).toThrow('invalid capability: "FLY"');
+  });
+});
+
+describe("mounts", () => {
+  const at = (options: Partial<RunOptions>, destination: string) =>
+    build(options).mounts.filter((mount) => mount.destination === destination);
+
+  test("of the caller come last, parents before what lies in them", () => {
+    const bind = (target: string) =>
+      ({
+        type: "bind",
+        source: "/s",
+        target,
+        readonly: false,
+        createSource: true,
+        recursive: true,
+      }) as const;
+    const { mounts } = build({ mounts: [bind("/a/b/../b/c"), bind("/a/")] });
+    expect(mounts.slice(-2).map(({ destination }) => destination)).toEqual(["/a", "/a/b/c"]);
+  });
+
+  test("of the caller take the place of Docker's", () => {
+    const shm = { type: "tmpfs", target: "/dev/shm", options: ["exec"] } as const;
+    expect(at({ mounts: [shm] }, "/dev/shm")).toEqual([
+      {
+        destination: "/dev/shm",
+        type: "tmpfs",
+        source: "tmpfs",
+        options: ["noexec", "nosuid", "nodev", "rprivate", "exec"],
+      },
+    ]);
+  });
+
+  test("at the same place twice, or at the root, are refused", () => {
+    const tmpfs = (target: string) => ({ type: "tmpfs", target, options: [] }) as const;
+    expect(() => build({ mounts: [tmpfs("/a"), tmpfs("/b/../a/")] })).toThrow("Duplicate");
+    expect(() => build({ mounts: [tmpfs("/..")] })).toThrow("can't be '/'");
+  });
+
+  test("show the host's shared memory with --ipc host", () => {
+    expect(at({ ipc: "host" }, "/dev/shm")[0]).toMatchObject({ type: "bind", source: "/dev/shm" });
+  });
+
+  test("of /sys are read-only unless the container is privileged", () => {
+    expect(at({}, "/sys")[0]?.options).toContain("ro");
+    expect(at({ privileged: true }, "/sys")[0]?.options).not.toContain("ro");
+    expect(at({ privileged: true }, "/sys/fs/cgroup")[0]?.options).not.toContain("ro");
+  });
+
+  test("--shm-size sets the size of /dev/shm", () => {
+    expect(at({ shmSize: 1024 }, "/dev/shm")[0]?.options).toContain("size=1024");
+  });
+});
+
+test("a privileged container has the host's devices and hides nothing", () => {
+  const { linux } = build({ privileged: true });
+  expect(linux.devices.map(({ path }) => path)).toEqual(["/dev/kvm"]);
+  expect(linux.maskedPaths).toEqual([]);
+  expect(linux.readonlyPaths).toEqual([]);
+});
+
+test("each processor's thermal_throttle is masked", () => {
+  expect(build({}).linux.maskedPaths).toContain("/sys/devices/system/cpu/cpu1/thermal_throttle");
+});
+
+describe("sysctls", () => {
+  test("of the container's own namespaces are taken", () => {
+    const sysctls = { "net.core.somaxconn": "1", "kernel.shmmax": "2", "fs.mqueue.msg_max": "3" };
+    expect(build({ sysctls }).linux.sysctl).toMatchObject(sysctls);
+  });
+
+  test("let everybody ping and use low ports, in a network of its own", () => {
+    expect(build({}).linux.sysctl["net.ipv4.ip_unprivileged_port_start"]).toBe("0");
+    expect(build({ network: "host" }).linux.sysctl).toEqual({});
+  });
+
+  test.each<[string, Partial<RunOptions>]>([
+    ["vm.swappiness", {}],
+    ["kernel.hostname", {}],
+    ["net.ipv4.ip_forward", { network: "host" }],
+    ["kernel.shmmax", { ipc: "host" }],
+    ["net.../../kernel/core_pattern", {}],
+    ["net/../kernel/core_pattern", {}],
+  ])("%s is refused where it would be the host's", (name, options) => {
+    expect(() => build({ ...options, sysctls: { [name]: "1" } })).toThrow("sysctl");
+  });
+});
+
+describe("limits", () => {
+  const limits = (resources: RunOptions["resources"]) => build({ resources }).linux.resources;
+
+  test("of memory allow as much swap again", () => {
+    expect(limits({ memory: 100 }).memory).toEqual({ limit: 100, swap: 200 });
+    expect(limits({ memory: 100, memorySwap: -1 }).memory).toEqual({ limit: 100, swap: -1 });
+  });
+
+  test("of processors become a quota", () => {
+    expect(limits({ cpus: 0.5 }).cpu).toEqual({ quota: 50_000, period: 100_000 });
+  });
+
+  test("that were not asked for are absent", () => {
+    expect(limits({})).toEqual({});
+  });
+});
+
+test("paths are cleaned without looking at the disk", () => {
+  expect(cleanPath("//a/./b/../c/")).toBe("/a/c");
+  expect(cleanPath("/../..")).toBe("/");
+});

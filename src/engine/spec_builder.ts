@@ -1,0 +1,229 @@
+/** From what was asked for and what the image says to an OCI config.json. Pure. */
+import { MydockerError } from "../errors.ts";
+import type { NamespaceEntry } from "../namespaces/namespaces.ts";
+import type { Device, Mount, Process, Spec } from "../runtime/spec.ts";
+import { grantedCapabilities } from "./capability_options.ts";
+import {
+  CGROUP_OPTIONS,
+  DEFAULT_DEVICES,
+  DEFAULT_MOUNTS,
+  DEFAULT_PATH,
+  MASKED_PATHS,
+  READONLY_PATHS,
+} from "./defaults.ts";
+import { toResources } from "./resource_options.ts";
+import type { MountRequest, RunOptions } from "./run_options.ts";
+import { sysctlsOf } from "./sysctl_options.ts";
+
+/** The part of an image's configuration that a container starts from. */
+export interface ImageConfig {
+  readonly Env?: readonly string[] | null;
+  readonly Cmd?: readonly string[] | null;
+  readonly Entrypoint?: readonly string[] | null;
+  readonly WorkingDir?: string | null;
+  readonly User?: string | null;
+  readonly Labels?: Readonly<Record<string, string>> | null;
+}
+
+/** What the machine has, found out by the caller. */
+export interface HostFacts {
+  readonly hostname: string;
+  /** the capabilities that we hold and can pass on */
+  readonly capabilities: readonly string[];
+  /** Mounts that show the container its own cgroup; empty to mount a cgroup2 file system. */
+  readonly cgroupMounts: readonly Mount[];
+  readonly cgroupVersion: 1 | 2;
+  /** count of processors that may be there, for paths that exist once for each */
+  readonly processors: number;
+  /** device nodes of the host's /dev; asked for with `--privileged` only */
+  readonly devices: () => readonly Device[];
+}
+
+export interface SpecRequest {
+  readonly id: string;
+  readonly options: RunOptions;
+  readonly image: ImageConfig;
+  readonly host: HostFacts;
+  readonly cgroupsPath: string;
+  /** /etc/hostname, /etc/hosts and /etc/resolv.conf: files of the host */
+  readonly etcFiles: readonly Mount[];
+}
+
+/**
+ * The command line of the first process: `--entrypoint` clears the image's CMD, arguments replace it.
+ * @throws {MydockerError} when there is none
+ */
+export function commandOf(options: RunOptions, image: ImageConfig): string[] {
+  const command =
+    options.entrypoint === undefined
+      ? [
+          ...(image.Entrypoint ?? []),
+          ...(options.args.length > 0 ? options.args : (image.Cmd ?? [])),
+        ]
+      : [...(options.entrypoint === "" ? [] : [options.entrypoint]), ...options.args];
+  if (command.length === 0) {
+    throw new MydockerError("no command specified", {
+      exitCode: 125,
+      hint: "the image has none of its own: name one behind the image",
+    });
+  }
+  return command;
+}
+
+/** The whole configuration. @throws {MydockerError} for what cannot be had together */
+export function buildSpec(request: SpecRequest): Spec {
+  const { id, options, host } = request;
+  const hostname = options.uts === "host" ? undefined : (options.hostname ?? id.slice(0, 12));
+  if (options.uts === "host" && options.hostname !== undefined) {
+    throw new MydockerError("conflicting options: hostname and the UTS mode", { exitCode: 125 });
+  }
+  return {
+    ociVersion: "1.3.0",
+    process: buildProcess(request, hostname ?? host.hostname),
+    root: { path: "rootfs", readonly: options.readonlyRoot },
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(options.domainname === undefined ? {} : { domainname: options.domainname }),
+    mounts: buildMounts(request),
+    linux: {
+      namespaces: buildNamespaces(options, host),
+      cgroupsPath: request.cgroupsPath,
+      resources: toResources(options.resources),
+      devices: options.privileged ? host.devices() : DEFAULT_DEVICES,
+      sysctl: sysctlsOf(options),
+      maskedPaths: options.privileged ? [] : maskedPaths(host.processors),
+      readonlyPaths: options.privileged ? [] : READONLY_PATHS,
+    },
+  };
+}
+
+function buildProcess({ options, image, host }: SpecRequest, hostname: string): Process {
+  const granted = grantedCapabilities(options, host.capabilities);
+  return {
+    terminal: options.tty,
+    user: { uid: 0, gid: 0 },
+    args: commandOf(options, image),
+    env: buildEnvironment(options, image, hostname),
+    cwd: options.workdir ?? (image.WorkingDir || "/"),
+    capabilities: {
+      bounding: granted,
+      effective: granted,
+      permitted: granted,
+      inheritable: [],
+      ambient: [],
+    },
+    rlimits: options.ulimits.map(({ name, soft, hard }) => ({
+      type: name,
+      soft: Number(soft),
+      hard: Number(hard),
+    })),
+    noNewPrivileges: options.noNewPrivileges,
+    ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
+  };
+}
+
+/** PATH, HOSTNAME and TERM first, so that the image and then the caller have the last word. */
+function buildEnvironment(options: RunOptions, image: ImageConfig, hostname: string): string[] {
+  const variables = new Map<string, string>([
+    ["PATH", DEFAULT_PATH],
+    ["HOSTNAME", hostname],
+  ]);
+  if (options.tty) variables.set("TERM", "xterm");
+  for (const entry of [...(image.Env ?? []), ...options.env]) {
+    const equals = entry.indexOf("=");
+    if (equals === -1) variables.delete(entry);
+    else variables.set(entry.slice(0, equals), entry.slice(equals + 1));
+  }
+  return [...variables].map(([name, value]) => `${name}=${value}`);
+}
+
+function buildNamespaces(options: RunOptions, host: HostFacts): NamespaceEntry[] {
+  const namespaces: NamespaceEntry[] = [{ type: "mount" }];
+  if (options.network !== "host") namespaces.push({ type: "network" });
+  if (options.uts !== "host") namespaces.push({ type: "uts" });
+  if (options.pid !== "host") namespaces.push({ type: "pid" });
+  if (options.ipc !== "host") namespaces.push({ type: "ipc" });
+  if (host.cgroupVersion === 2 && !options.privileged) namespaces.push({ type: "cgroup" });
+  return namespaces;
+}
+
+function maskedPaths(processors: number): string[] {
+  const throttles = Array.from(
+    { length: processors },
+    (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,
+  );
+  return [...MASKED_PATHS, ...throttles];
+}
+
+/** Docker's mounts, the image's files, then the caller's, parents before what lies in them. */
+function buildMounts({ options, host, etcFiles }: SpecRequest): Mount[] {
+  const asked = options.mounts.map(toMount);
+  const taken = new Set<string>();
+  for (const { destination } of asked) {
+    if (taken.has(destination)) {
+      throw new MydockerError(`Duplicate mount point: ${destination}`, { exitCode: 125 });
+    }
+    taken.add(destination);
+  }
+  const defaults = DEFAULT_MOUNTS.map((mount) => adjust(mount, options));
+  const cgroups =
+    host.cgroupMounts.length > 0
+      ? host.cgroupMounts
+      : [
+          {
+            destination: "/sys/fs/cgroup",
+            type: "cgroup2",
+            source: "cgroup",
+            options: CGROUP_OPTIONS,
+          },
+        ];
+  const own = [...defaults, ...cgroups.map((mount) => adjust(mount, options)), ...etcFiles];
+  const kept = own.filter(({ destination }) => !taken.has(destination));
+  return [...kept, ...asked.toSorted((a, b) => depth(a) - depth(b))];
+}
+
+const depth = ({ destination }: Mount): number =>
+  destination.split("/").filter((part) => part !== "").length;
+
+/** A default mount under the options that change it. */
+function adjust(mount: Mount, options: RunOptions): Mount {
+  if (options.ipc === "host" && ["/dev/shm", "/dev/mqueue"].includes(mount.destination)) {
+    const { destination } = mount;
+    return { destination, type: "bind", source: destination, options: ["rbind", "rprivate"] };
+  }
+  if (mount.destination === "/dev/shm" && options.shmSize !== undefined) {
+    const others = mount.options.filter((option) => !option.startsWith("size="));
+    return { ...mount, options: [...others, `size=${options.shmSize}`] };
+  }
+  const writable = options.privileged && mount.destination.startsWith("/sys");
+  return writable
+    ? { ...mount, options: mount.options.filter((option) => option !== "ro") }
+    : mount;
+}
+
+function toMount(request: MountRequest): Mount {
+  const destination = cleanPath(request.target);
+  if (destination === "/") {
+    throw new MydockerError("invalid mount: destination can't be '/'", { exitCode: 125 });
+  }
+  if (request.type === "tmpfs") {
+    // The caller's options come last: `exec` takes `noexec` back.
+    const options = ["noexec", "nosuid", "nodev", "rprivate", ...request.options];
+    return { destination, type: "tmpfs", source: "tmpfs", options };
+  }
+  const options = [
+    request.recursive ? "rbind" : "bind",
+    request.propagation ?? "rprivate",
+    ...(request.readonly ? ["ro"] : []),
+  ];
+  return { destination, type: "bind", source: request.source, options };
+}
+
+/** Lexically clean: no empty, "." or ".." parts, no slash at the end. */
+export function cleanPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}

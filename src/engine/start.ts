@@ -1,0 +1,144 @@
+/** Starting a container: cgroup, configuration, file system, first process. */
+import { readLayout } from "../cgroups/layout.ts";
+import { type Cgroup, createCgroup } from "../cgroups/manager.ts";
+import { MydockerError } from "../errors.ts";
+import { close, O, open, pipe } from "../linux/fd.ts";
+import { makeDirectories } from "../linux/file.ts";
+import { getWindowSize } from "../linux/tty.ts";
+import { planRootfs } from "../rootfs/plan.ts";
+import { LaunchError, launch, type Started } from "../runtime/launch.ts";
+import type { Spec } from "../runtime/spec.ts";
+import { explainOverlay, planOverlay } from "../storage/overlay.ts";
+import { cgroupMounts } from "./container_cgroup.ts";
+import type { CreatedContainer } from "./create.ts";
+import { makeEtcFiles, removeEtcFiles } from "./etc_files.ts";
+import type { Pipes } from "./foreground.ts";
+import { hostDevices, hostName, ownCapabilities, possibleProcessors } from "./host_facts.ts";
+import type { RunOptions } from "./run_options.ts";
+import { buildSpec } from "./spec_builder.ts";
+import { attachPoint } from "./state_directories.ts";
+
+/** A container whose command is running. */
+export interface RunningContainer extends Started {
+  readonly cgroup: Cgroup;
+  /** absent with a terminal */
+  readonly pipes?: Pipes;
+}
+
+/**
+ * Starts a container that was created. What `undo` gives back: its cgroup with everything in it
+ * killed, its generated files.
+ * @throws {MydockerError} with the exit code for the reason: 125, 126 or 127
+ */
+export function startContainer(
+  container: CreatedContainer,
+  undo: DisposableStack,
+): RunningContainer {
+  const { paths, record, root, store } = container;
+  const { id, options } = record;
+  const layout = readLayout();
+  const cgroup = createCgroup(layout, container.ownership.record.cgroup);
+  undo.defer(() => cgroup.remove());
+  undo.defer(() => removeEtcFiles(paths, id));
+  const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
+  const spec = buildSpec({
+    id,
+    options: { ...options, args: root.args },
+    image: root.config,
+    cgroupsPath: container.ownership.record.cgroup,
+    etcFiles: makeEtcFiles(paths, id, options, hostname),
+    host: {
+      hostname,
+      capabilities: ownCapabilities(),
+      cgroupMounts: cgroupMounts(layout, cgroup),
+      cgroupVersion: layout.version === "v2" ? 2 : 1,
+      processors: possibleProcessors(),
+      devices: hostDevices,
+    },
+  });
+  cgroup.apply(spec.linux.resources);
+  makeBindSources(options);
+  store.writeConfig(id, spec);
+  using streams = new DisposableStack();
+  const { theirs, ours } = openStreams(options, streams);
+  const started = launchOn(container, spec, cgroup, theirs);
+  streams.move(); // ours stay open: they belong to whoever supervises the container
+  if (theirs !== undefined) for (const fd of theirs) close(fd);
+  return { ...started, cgroup, ...(ours === undefined ? {} : { pipes: ours }) };
+}
+
+function launchOn(
+  { paths, record, root, store }: CreatedContainer,
+  spec: Spec,
+  cgroup: Cgroup,
+  stdio: [number, number, number] | undefined,
+): Started {
+  const { options } = record;
+  const directory = store.directory(record.id);
+  const windowSize = options.tty ? (getWindowSize(0) ?? getWindowSize(1)) : undefined;
+  try {
+    return launch({
+      spec,
+      mounts: planRootfs(spec),
+      root: {
+        kind: "mount",
+        type: "overlay",
+        source: "overlay",
+        flags: 0,
+        data: planOverlay(root.layers, directory),
+      },
+      attachAt: attachPoint(paths),
+      joinFiles: cgroup.joinFiles,
+      ...(stdio === undefined ? {} : { stdio }),
+      stdinIsPipe: options.interactive,
+      ...(windowSize === undefined ? {} : { windowSize }),
+      account: {
+        user: options.user ?? root.config.User ?? "",
+        additionalGroups: options.groupAdd,
+      },
+      dieWithParent: true,
+      reaper: options.init,
+    });
+  } catch (error) {
+    if (!(error instanceof LaunchError)) throw error;
+    const { message, exitCode } = error;
+    const explained = /^mount overlay /.test(message)
+      ? explainOverlay(directory, root.layers)
+      : undefined;
+    throw explained ?? new MydockerError(message, { exitCode, cause: error });
+  }
+}
+
+/** `-v` makes what is missing; `--mount` refuses it. */
+function makeBindSources(options: RunOptions): void {
+  for (const mount of options.mounts) {
+    if (mount.type !== "bind") continue;
+    if (mount.createSource) makeDirectories(mount.source, 0o755);
+  }
+}
+
+interface Streams {
+  readonly theirs?: [number, number, number];
+  readonly ours?: Pipes;
+}
+
+/** Pipes for standard output and error, and for input with `-i`; nothing with a terminal. */
+function openStreams(options: RunOptions, undo: DisposableStack): Streams {
+  if (options.tty) return {};
+  const held = (fd: number): number => {
+    undo.defer(() => close(fd));
+    return fd;
+  };
+  const both = (): [number, number] => {
+    const [reader, writer] = pipe();
+    return [held(reader), held(writer)];
+  };
+  const [stdout, theirStdout] = both();
+  const [stderr, theirStderr] = both();
+  if (!options.interactive) {
+    const nothing = held(open("/dev/null", O.O_RDWR));
+    return { theirs: [nothing, theirStdout, theirStderr], ours: { stdout, stderr } };
+  }
+  const [theirStdin, stdin] = both();
+  return { theirs: [theirStdin, theirStdout, theirStderr], ours: { stdin, stdout, stderr } };
+}

@@ -1,0 +1,34 @@
+/** What proc(5) says of processes and of this boot. */
+import { isErrno } from "../ffi/call.ts";
+import { readFile } from "./file.ts";
+
+/** When a process started, in clock ticks since boot (proc_pid_stat(5), field 22); undefined when there is none. */
+export function processStartTime(pid: number): number | undefined {
+  let stat: string;
+  try {
+    stat = readFile(`/proc/${pid}/stat`);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ESRCH")) return undefined;
+    throw error;
+  }
+  // The second field is the command's name in parentheses, and may hold both spaces and parentheses.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[19]);
+}
+
+/** A number that is another one after each boot (random(4)). */
+export function bootId(): string {
+  return readFile("/proc/sys/kernel/random/boot_id").trim();
+}
+
+/** The files that are locked with flock(2), as "major:minor:inode" (proc_locks(5)); those of processes that we can see. */
+export function lockedFiles(): Set<string> {
+  const locked = new Set<string>();
+  const pattern = /FLOCK +ADVISORY +WRITE +-?\d+ ([0-9a-f]+):([0-9a-f]+):(\d+)/g;
+  for (const [, major, minor, inode] of readFile("/proc/locks").matchAll(pattern)) {
+    locked.add(
+      `${Number.parseInt(major as string, 16)}:${Number.parseInt(minor as string, 16)}:${inode}`,
+    );
+  }
+  return locked;
+}
