@@ -1,11 +1,10 @@
 /** Capabilities (capabilities(7), linux/capability.h): names, sets, and how a process gives them up. */
-import { isErrno } from "../ffi/call.ts";
 import {
   capset,
+  dropBoundingCapability,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAP_AMBIENT_RAISE,
-  PR_CAPBSET_DROP,
   prctl,
 } from "../linux/process.ts";
 
@@ -89,14 +88,14 @@ export function capabilityNames(bits: bigint): string[] {
 
 /** Drops every capability that is not in `bounding` from the bounding set. Needs CAP_SETPCAP, so before credentials change. */
 export function limitBounding(bounding: bigint): void {
+  // Numbers, not bits of a bigint, in the loop: it runs for every container (unknown names of a
+  // newer kernel included, up to the number that it refuses).
+  const low = Number(bounding & 0xffffffffn);
+  const high = Number(bounding >> 32n);
   for (let number = 0; number < 64; number++) {
-    if ((bounding & (1n << BigInt(number))) !== 0n) continue;
-    try {
-      prctl(PR_CAPBSET_DROP, number);
-    } catch (error) {
-      if (isErrno(error, "EINVAL")) return; // past the kernel's last capability
-      throw error;
-    }
+    const kept = number < 32 ? low & (1 << number) : high & (1 << (number - 32));
+    if (kept !== 0) continue;
+    if (!dropBoundingCapability(number)) return; // past the kernel's last capability
   }
 }
 
@@ -109,6 +108,7 @@ export function applyCapabilities(sets: {
 }): void {
   capset(sets.effective, sets.permitted, sets.inheritable);
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+  if (sets.ambient === 0n) return;
   for (let number = 0; number < CAPABILITIES.length; number++) {
     if ((sets.ambient & (1n << BigInt(number))) !== 0n)
       prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number);

@@ -91,4 +91,6 @@ export interface RunOptions {
   readonly stopSignal?: number;
   /** forward signals to the container's first process; Docker's default is true */
   readonly sigProxy: boolean;
+  /** `--cidfile`: an absolute path of the host, where nothing was yet; gets the container's id */
+  readonly cidfile?: string;
 }

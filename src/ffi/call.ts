@@ -88,15 +88,41 @@ export function errno(): number {
 /**
  * Judges the result of a call that returns a negative number on failure.
  * Use it around the call itself, so that nothing stands between the call and reading errno:
- * `check("mount", { source, on: target }, libc.mount(…))`.
+ * `check("mount", { source, on: target }, libc.mount(…))`. A function that makes the arguments is
+ * called only when somebody wants to see them, and after errno was read.
  * @throws {SysError}
  */
-export function check(syscall: string, args: CallArgs, result: number | bigint): number {
+export function check(
+  syscall: string,
+  args: CallArgs | (() => CallArgs),
+  result: number | bigint,
+): number {
   const code = result < 0 ? errno() : 0;
   const value = Number(result);
-  if (observer !== undefined) observer({ syscall, args, result: value, errno: code });
-  if (value < 0) throw new SysError(syscall, args, code);
+  if (code === 0 && observer === undefined) return value;
+  const decoded = typeof args === "function" ? args() : args;
+  observer?.({ syscall, args: decoded, result: value, errno: code });
+  if (value < 0) throw new SysError(syscall, decoded, code);
   return value;
+}
+
+/**
+ * Like {@link check}, for a call that is likely to fail with one of these codes: then its result is
+ * undefined, and no error is made, which costs more than most calls.
+ */
+export function checkUnless(
+  syscall: string,
+  expected: readonly ErrnoCode[],
+  args: CallArgs | (() => CallArgs),
+  result: number | bigint,
+): number | undefined {
+  const code = result < 0 ? errno() : 0;
+  if (code === 0 && observer === undefined) return Number(result);
+  const decoded = typeof args === "function" ? args() : args;
+  observer?.({ syscall, args: decoded, result: Number(result), errno: code });
+  if (code === 0) return Number(result);
+  if (expected.includes(errnoCode(code))) return undefined;
+  throw new SysError(syscall, decoded, code);
 }
 
 /** Runs `attempt` again for as long as it fails with EINTR. Never for close(2), which must not be repeated. */

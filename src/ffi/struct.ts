@@ -17,6 +17,9 @@ export interface Struct<F extends Record<string, FieldType>> {
   set(buffer: Uint8Array, field: keyof F, value: number | bigint, index?: number): void;
 }
 
+/** What the high half of a 64-bit value counts for. */
+const HIGH = 2 ** 32;
+
 /** Declares a struct by its fields in order, with natural alignment. */
 export function defineStruct<const F extends Record<string, FieldType>>(fields: F): Struct<F> {
   const offsets = {} as Record<keyof F, number>;
@@ -56,7 +59,8 @@ export function defineStruct<const F extends Record<string, FieldType>>(fields: 
         case "i64":
           return Number(data.getBigInt64(at, true));
         default:
-          return Number(data.getBigUint64(at, true));
+          // Not getBigUint64: a number is exact to 2^53 and makes no object.
+          return data.getUint32(at, true) + data.getUint32(at + 4, true) * HIGH;
       }
     },
     set(buffer, field, value, index = 0) {
@@ -76,7 +80,12 @@ export function defineStruct<const F extends Record<string, FieldType>>(fields: 
           data.setUint32(at, Number(value) >>> 0, true);
           break;
         default:
-          data.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true);
+          if (typeof value === "number" && value >= 0) {
+            data.setUint32(at, value % HIGH, true);
+            data.setUint32(at + 4, Math.floor(value / HIGH), true);
+          } else {
+            data.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true);
+          }
       }
     },
   };

@@ -1,6 +1,7 @@
 /** File descriptors: open(2), openat2(2), read(2), write(2), pipe(2), poll(2), flock(2). Constants from fcntl.h, poll.h. */
 import { cString } from "../ffi/bytes.ts";
-import { check, Flags, retryInterrupted } from "../ffi/call.ts";
+import { check, checkUnless, Flags, isErrno, retryInterrupted } from "../ffi/call.ts";
+import type { ErrnoCode } from "../ffi/errno.ts";
 import { libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
 import { SYS } from "./syscall_numbers.ts";
@@ -49,8 +50,12 @@ export const LOCK_NB = 4;
 
 /** openat(2), always close-on-exec. @returns a descriptor */
 export function openat(dirfd: number, path: string, flags: number, mode = 0): number {
-  const args = { path, dirfd: dirfd === AT_FDCWD ? undefined : dirfd, flags: new Flags(O, flags) };
   const bytes = cString(path);
+  const args = () => ({
+    path,
+    dirfd: dirfd === AT_FDCWD ? undefined : dirfd,
+    flags: new Flags(O, flags),
+  });
   return retryInterrupted(() =>
     check("open", args, libc.openat(dirfd, bytes, flags | O.O_CLOEXEC, mode)),
   );
@@ -71,32 +76,52 @@ export function openat2(
   resolve: number,
   mode = 0,
 ): number {
+  return resolvePath(dirfd, path, flags, resolve, mode, []) as number;
+}
+
+/** {@link openat2} for what may not be there: undefined then (ENOENT, ENOTDIR). */
+export function openat2IfExists(
+  dirfd: number,
+  path: string,
+  flags: number,
+  resolve: number,
+): number | undefined {
+  return resolvePath(dirfd, path, flags, resolve, 0, ["ENOENT", "ENOTDIR"]);
+}
+
+/** How often a path is walked anew because something was renamed meanwhile. */
+const WALKS = 64;
+
+function resolvePath(
+  dirfd: number,
+  path: string,
+  flags: number,
+  resolve: number,
+  mode: number,
+  expected: readonly ErrnoCode[],
+): number | undefined {
   const how = openHow.alloc();
   openHow.set(how, "flags", flags | O.O_CLOEXEC);
   openHow.set(how, "mode", mode);
   openHow.set(how, "resolve", resolve);
   const bytes = cString(path);
-  const args = {
+  const args = () => ({
     path,
     dirfd,
     flags: new Flags(O, flags),
     resolve: String(new Flags(RESOLVE, resolve)),
-  };
-  for (let attempt = 0; ; attempt++) {
-    const result = libc.openat2(SYS.openat2, dirfd, bytes, how, openHow.size);
+  });
+  for (let walk = 1; ; walk++) {
     try {
-      return check("openat2", args, result);
+      return checkUnless(
+        "openat2",
+        expected,
+        args,
+        libc.openat2(SYS.openat2, dirfd, bytes, how, openHow.size),
+      );
     } catch (error) {
-      // EAGAIN: something was renamed while the path was walked (openat2(2)); try again.
-      if (
-        attempt >= 64 ||
-        !(
-          error instanceof Error &&
-          "code" in error &&
-          (error.code === "EAGAIN" || error.code === "EINTR")
-        )
-      )
-        throw error;
+      // EAGAIN: something was renamed while the path was walked (openat2(2)).
+      if (walk === WALKS || !isErrno(error, "EAGAIN", "EINTR")) throw error;
     }
   }
 }
@@ -106,35 +131,43 @@ export const fdPath = (fd: number): string => `/proc/self/fd/${fd}`;
 
 /** close(2). Never repeated: after EINTR the descriptor is gone on Linux. */
 export function close(fd: number): void {
-  check("close", { fd }, libc.close(fd));
+  check("close", () => ({ fd }), libc.close(fd));
 }
 
 /** close_range(2) over every descriptor from `first` up. */
 export function closeFrom(first: number): void {
-  check("close_range", { fd: first }, libc.close_range(SYS.close_range, first, 0xffffffff, 0));
+  check(
+    "close_range",
+    () => ({ fd: first }),
+    libc.close_range(SYS.close_range, first, 0xffffffff, 0),
+  );
 }
 
 /** read(2). @returns the count of bytes, 0 at the end */
 export function read(fd: number, buffer: Uint8Array): number {
-  return retryInterrupted(() => check("read", { fd }, libc.read(fd, buffer, buffer.length)));
+  return retryInterrupted(() =>
+    check("read", () => ({ fd }), libc.read(fd, buffer, buffer.length)),
+  );
 }
 
 /** write(2). @returns the count of bytes that were taken */
 export function write(fd: number, buffer: Uint8Array): number {
-  return retryInterrupted(() => check("write", { fd }, libc.write(fd, buffer, buffer.length)));
+  return retryInterrupted(() =>
+    check("write", () => ({ fd }), libc.write(fd, buffer, buffer.length)),
+  );
 }
 
 /** pread(2). @returns the count of bytes, 0 at the end */
 export function pread(fd: number, buffer: Uint8Array, offset: number): number {
   return retryInterrupted(() =>
-    check("pread", { fd, offset }, libc.pread(fd, buffer, buffer.length, offset)),
+    check("pread", () => ({ fd, offset }), libc.pread(fd, buffer, buffer.length, offset)),
   );
 }
 
 /** pwrite(2). @returns the count of bytes that were taken */
 export function pwrite(fd: number, buffer: Uint8Array, offset: number): number {
   return retryInterrupted(() =>
-    check("pwrite", { fd, offset }, libc.pwrite(fd, buffer, buffer.length, offset)),
+    check("pwrite", () => ({ fd, offset }), libc.pwrite(fd, buffer, buffer.length, offset)),
   );
 }
 
@@ -152,14 +185,14 @@ export function memfdCreate(name: string): number {
 /** pipe2(2), close-on-exec. @returns [read end, write end] */
 export function pipe(): [number, number] {
   const pair = new Int32Array(2);
-  check("pipe2", {}, libc.pipe2(pair, O.O_CLOEXEC));
+  check("pipe2", () => ({}), libc.pipe2(pair, O.O_CLOEXEC));
   return [pair[0] as number, pair[1] as number];
 }
 
 /** dup3(2) without flags: `to` becomes a copy of `from` that survives execve(2). */
 export function dupOnto(from: number, to: number): void {
   if (from === to) fcntl(from, F_SETFD, 0);
-  else check("dup3", { fd: from, to }, libc.dup3(from, to, 0));
+  else check("dup3", () => ({ fd: from, to }), libc.dup3(from, to, 0));
 }
 
 export const F_DUPFD_CLOEXEC = 1030;
@@ -170,12 +203,12 @@ export const F_SETFL = 4;
 
 /** fcntl(2). */
 export function fcntl(fd: number, command: number, argument = 0): number {
-  return check("fcntl", { fd, command, argument }, libc.fcntl(fd, command, argument));
+  return check("fcntl", () => ({ fd, command, argument }), libc.fcntl(fd, command, argument));
 }
 
 /** flock(2). Throws EWOULDBLOCK (EAGAIN) with LOCK_NB when another holds it. */
 export function flock(fd: number, operation: number): void {
-  retryInterrupted(() => check("flock", { fd, operation }, libc.flock(fd, operation)));
+  retryInterrupted(() => check("flock", () => ({ fd, operation }), libc.flock(fd, operation)));
 }
 
 /** fsync(2). */
@@ -201,7 +234,7 @@ export function poll(entries: PollEntry[], timeout: number): number {
   });
   let ready: number;
   try {
-    ready = check("poll", { timeout }, libc.poll(set, entries.length, timeout));
+    ready = check("poll", () => ({ timeout }), libc.poll(set, entries.length, timeout));
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EINTR") ready = 0;
     else throw error;

@@ -1,6 +1,6 @@
 /** Files and directories by name: stat, mkdir, mknod, links, ownership, reading and replacing whole files. */
 import { cString, decodeBytes, encodeBytes } from "../ffi/bytes.ts";
-import { check, isErrno } from "../ffi/call.ts";
+import { check, checkUnless, isErrno } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
 import {
@@ -79,25 +79,68 @@ export interface Stat {
   readonly mtime: number;
 }
 
+/** The kernel's answer; a figure is decoded when it is asked for, since hardly anybody wants all. */
+class StatView implements Stat {
+  constructor(readonly buffer: Uint8Array) {}
+  get mode(): number {
+    return statxBuffer.get(this.buffer, "mode");
+  }
+  get uid(): number {
+    return statxBuffer.get(this.buffer, "uid");
+  }
+  get gid(): number {
+    return statxBuffer.get(this.buffer, "gid");
+  }
+  get ino(): number {
+    return statxBuffer.get(this.buffer, "ino");
+  }
+  get size(): number {
+    return statxBuffer.get(this.buffer, "size");
+  }
+  get blocks(): number {
+    return statxBuffer.get(this.buffer, "blocks");
+  }
+  get nlink(): number {
+    return statxBuffer.get(this.buffer, "nlink");
+  }
+  get rdevMajor(): number {
+    return statxBuffer.get(this.buffer, "rdevMajor");
+  }
+  get rdevMinor(): number {
+    return statxBuffer.get(this.buffer, "rdevMinor");
+  }
+  get devMajor(): number {
+    return statxBuffer.get(this.buffer, "devMajor");
+  }
+  get devMinor(): number {
+    return statxBuffer.get(this.buffer, "devMinor");
+  }
+  get mtime(): number {
+    return statxBuffer.get(this.buffer, "mtime");
+  }
+}
+
+const STATX_BASIC_STATS = 0x7ff;
+
 /** statx(2) on `path` below `dirfd`. */
 export function statAt(dirfd: number, path: string, flags = 0): Stat {
   const buffer = statxBuffer.alloc();
-  check("statx", { path }, libc.statx(dirfd, cString(path), flags, 0x7ff, buffer));
-  const get = (field: Parameters<typeof statxBuffer.get>[1]) => statxBuffer.get(buffer, field);
-  return {
-    mode: get("mode"),
-    uid: get("uid"),
-    gid: get("gid"),
-    ino: get("ino"),
-    size: get("size"),
-    blocks: get("blocks"),
-    nlink: get("nlink"),
-    rdevMajor: get("rdevMajor"),
-    rdevMinor: get("rdevMinor"),
-    devMajor: get("devMajor"),
-    devMinor: get("devMinor"),
-    mtime: get("mtime"),
-  };
+  const bytes = cString(path);
+  check("statx", () => ({ path }), libc.statx(dirfd, bytes, flags, STATX_BASIC_STATS, buffer));
+  return new StatView(buffer);
+}
+
+/** {@link statAt} for what may not be there: undefined then (ENOENT, ENOTDIR). */
+export function statIfExists(path: string, dirfd: number = AT_FDCWD, flags = 0): Stat | undefined {
+  const buffer = statxBuffer.alloc();
+  const bytes = cString(path);
+  const result = checkUnless(
+    "statx",
+    ["ENOENT", "ENOTDIR"],
+    () => ({ path }),
+    libc.statx(dirfd, bytes, flags, STATX_BASIC_STATS, buffer),
+  );
+  return result === undefined ? undefined : new StatView(buffer);
 }
 
 /** statx(2) of a path, through symbolic links. */
@@ -119,7 +162,14 @@ export function ifExists<T>(call: () => T): T | undefined {
 
 /** mkdir(2). */
 export function mkdir(path: string, mode = 0o777, dirfd: number = AT_FDCWD): void {
-  check("mkdir", { path }, libc.mkdirat(dirfd, cString(path), mode));
+  check("mkdir", () => ({ path }), libc.mkdirat(dirfd, cString(path), mode));
+}
+
+/** mkdir(2). @returns false when something has that name already */
+export function mkdirIfMissing(path: string, mode = 0o777, dirfd: number = AT_FDCWD): boolean {
+  const bytes = cString(path);
+  const made = checkUnless("mkdir", ["EEXIST"], () => ({ path }), libc.mkdirat(dirfd, bytes, mode));
+  return made !== undefined;
 }
 
 /** Makes a directory and its missing parents, for paths of our own state (trusted, on the host). */
@@ -147,14 +197,18 @@ export function mknod(
   const device = (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12);
   check(
     "mknod",
-    { path, device: `${major}:${minor}` },
+    () => ({ path, device: `${major}:${minor}` }),
     libc.mknodat(dirfd, cString(path), mode, device >>> 0),
   );
 }
 
 /** symlink(2). */
 export function symlink(target: string, path: string, dirfd: number = AT_FDCWD): void {
-  check("symlink", { path, to: target }, libc.symlinkat(cString(target), dirfd, cString(path)));
+  check(
+    "symlink",
+    () => ({ path, to: target }),
+    libc.symlinkat(cString(target), dirfd, cString(path)),
+  );
 }
 
 /** link(2). */
@@ -164,19 +218,19 @@ export function link(fromDir: number, from: string, toDir: number, to: string): 
 
 /** unlink(2). */
 export function unlink(path: string, dirfd: number = AT_FDCWD): void {
-  check("unlink", { path }, libc.unlinkat(dirfd, cString(path), 0));
+  check("unlink", () => ({ path }), libc.unlinkat(dirfd, cString(path), 0));
 }
 
 /** rmdir(2). */
 export function rmdir(path: string, dirfd: number = AT_FDCWD): void {
-  check("rmdir", { path }, libc.unlinkat(dirfd, cString(path), AT_REMOVEDIR));
+  check("rmdir", () => ({ path }), libc.unlinkat(dirfd, cString(path), AT_REMOVEDIR));
 }
 
 /** rename(2). */
 export function rename(from: string, to: string): void {
   check(
     "rename",
-    { source: from, to },
+    () => ({ source: from, to }),
     libc.renameat(AT_FDCWD, cString(from), AT_FDCWD, cString(to)),
   );
 }
@@ -186,7 +240,7 @@ export function readlink(path: string, dirfd: number = AT_FDCWD): string {
   const buffer = new Uint8Array(4096);
   const length = check(
     "readlink",
-    { path },
+    () => ({ path }),
     libc.readlinkat(dirfd, cString(path), buffer, buffer.length),
   );
   return decodeBytes(buffer.subarray(0, length));
@@ -200,23 +254,23 @@ export function chownAt(
   gid: number,
   flags: number = AT_SYMLINK_NOFOLLOW,
 ): void {
-  check("chown", { path, uid, gid }, libc.fchownat(dirfd, cString(path), uid, gid, flags));
+  check("chown", () => ({ path, uid, gid }), libc.fchownat(dirfd, cString(path), uid, gid, flags));
 }
 
 /** chdir(2). */
 export function chdir(path: string): void {
-  check("chdir", { path }, libc.chdir(cString(path)));
+  check("chdir", () => ({ path }), libc.chdir(cString(path)));
 }
 
 /** fchdir(2). */
 export function fchdir(fd: number): void {
-  check("fchdir", { fd }, libc.fchdir(fd));
+  check("fchdir", () => ({ fd }), libc.fchdir(fd));
 }
 
 /** getcwd(2) as the kernel says it: a directory outside the root starts with "(unreachable)". */
 export function getcwd(): string {
   const buffer = new Uint8Array(4097);
-  const length = check("getcwd", {}, libc.getcwd(SYS.getcwd, buffer, buffer.length));
+  const length = check("getcwd", () => ({}), libc.getcwd(SYS.getcwd, buffer, buffer.length));
   return decodeBytes(buffer.subarray(0, length - 1));
 }
 
@@ -258,7 +312,7 @@ export function writeControl(path: string, text: string): void {
     const bytes = encodeBytes(text);
     check(
       "write",
-      { source: JSON.stringify(text.trimEnd()), to: path },
+      () => ({ source: JSON.stringify(text.trimEnd()), to: path }),
       libc.write(fd, bytes, bytes.length),
     );
   } finally {
@@ -319,7 +373,7 @@ export function readDirectoryEntries(path: string, dirfd: number = AT_FDCWD): Di
     for (;;) {
       const length = check(
         "getdents64",
-        { path },
+        () => ({ path }),
         libc.getdents64(SYS.getdents64, fd, buffer, buffer.length),
       );
       if (length === 0) return entries;
@@ -371,7 +425,11 @@ function clearDirectory(fd: number, top: number, levels: number): boolean {
     if (removeFile(name, fd)) continue;
     if (levels === 0) {
       const to = crypto.randomUUID();
-      check("rename", { source: name, to }, libc.renameat(fd, cString(name), top, cString(to)));
+      check(
+        "rename",
+        () => ({ source: name, to }),
+        libc.renameat(fd, cString(name), top, cString(to)),
+      );
       moved = true;
       continue;
     }

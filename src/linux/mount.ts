@@ -61,7 +61,7 @@ export function mount(
   const [from, to, kind, options] = [text(source), cString(target), text(type), text(data)];
   check(
     "mount",
-    { source: source ?? type, on: target, data, flags: new Flags(MS, flags) },
+    () => ({ source: source ?? type, on: target, data, flags: new Flags(MS, flags) }),
     libc.mount(from, to, kind, flags, options),
   );
 }
@@ -70,7 +70,7 @@ export function mount(
 export function umount(target: string, flags = 0): void {
   check(
     "umount",
-    { path: target, flags: new Flags({ MNT_DETACH }, flags) },
+    () => ({ path: target, flags: new Flags({ MNT_DETACH }, flags) }),
     libc.umount2(cString(target), flags),
   );
 }
@@ -79,7 +79,7 @@ export function umount(target: string, flags = 0): void {
 export function pivotRoot(newRoot: string, putOld: string): void {
   check(
     "pivot_root",
-    { path: newRoot, old: putOld },
+    () => ({ path: newRoot, old: putOld }),
     libc.pivot_root(SYS.pivot_root, cString(newRoot), cString(putOld)),
   );
 }
@@ -121,7 +121,7 @@ export function cloneTree(dirfd: number, path: string, recursive: boolean): numb
     (recursive ? OPEN_TREE.AT_RECURSIVE : 0);
   return check(
     "open_tree",
-    { path, flags: new Flags(OPEN_TREE, flags) },
+    () => ({ path, flags: new Flags(OPEN_TREE, flags) }),
     libc.open_tree(SYS.open_tree, dirfd, cString(path), flags),
   );
 }
@@ -132,7 +132,7 @@ export function moveMount(fromFd: number, toFd: number, name = ""): void {
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   check(
     "move_mount",
-    { fd: fromFd, on: name || toFd },
+    () => ({ fd: fromFd, on: name || toFd }),
     libc.move_mount(SYS.move_mount, fromFd, empty, toFd, empty, flags),
   );
 }
@@ -156,7 +156,7 @@ export function mountSetAttributes(
   const flags = AT_EMPTY_PATH | (change.recursive === true ? OPEN_TREE.AT_RECURSIVE : 0);
   check(
     "mount_setattr",
-    { fd, flags: new Flags(MOUNT_ATTR, change.set ?? 0) },
+    () => ({ fd, flags: new Flags(MOUNT_ATTR, change.set ?? 0) }),
     libc.mount_setattr(SYS.mount_setattr, fd, cString(""), flags, attr, mountAttr.size),
   );
 }

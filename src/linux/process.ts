@@ -1,6 +1,6 @@
 /** Processes: clone(2), execve(2), waitid(2), pidfds, prctl(2), credentials, limits, signals. */
 import { cString, encodeBytes } from "../ffi/bytes.ts";
-import { check, Flags, retryInterrupted, SysError } from "../ffi/call.ts";
+import { check, checkUnless, Flags, retryInterrupted, SysError } from "../ffi/call.ts";
 import { addressOf, libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
 import { SYS } from "./syscall_numbers.ts";
@@ -187,7 +187,9 @@ export function waitExit(
   options = 0,
 ): (ExitStatus & { pid: number }) | undefined {
   const info = siginfo.alloc();
-  retryInterrupted(() => check("waitid", { id }, libc.waitid(type, id, info, WEXITED | options)));
+  retryInterrupted(() =>
+    check("waitid", () => ({ id }), libc.waitid(type, id, info, WEXITED | options)),
+  );
   const pid = siginfo.get(info, "pid");
   if (pid === 0) return undefined;
   const status = siginfo.get(info, "status");
@@ -198,12 +200,24 @@ export function waitExit(
 
 /** prctl(2) with integer arguments. */
 export function prctl(option: number, arg2 = 0, arg3 = 0): number {
-  return check("prctl", { option, arg2, arg3 }, libc.prctl(option, arg2, arg3, 0, 0));
+  return check("prctl", () => ({ option, arg2, arg3 }), libc.prctl(option, arg2, arg3, 0, 0));
+}
+
+/** prctl(2), PR_CAPBSET_DROP. @returns false when the kernel knows no capability of that number */
+export function dropBoundingCapability(capability: number): boolean {
+  const args = () => ({ option: "PR_CAPBSET_DROP", capability });
+  const result = checkUnless(
+    "prctl",
+    ["EINVAL"],
+    args,
+    libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0),
+  );
+  return result !== undefined;
 }
 
 /** prctl(2) with a string. */
 export function prctlString(option: number, text: string): void {
-  check("prctl", { option, text }, libc.prctl_ptr(option, cString(text), 0, 0, 0));
+  check("prctl", () => ({ option, text }), libc.prctl_ptr(option, cString(text), 0, 0, 0));
 }
 
 export const setsid = (): number => check("setsid", {}, libc.setsid());
@@ -214,11 +228,11 @@ export function setCredentials(uid: number, gid: number, groups: readonly number
   const list = Uint32Array.from([...groups, 0]);
   check(
     "setgroups",
-    { groups: groups.join(",") },
+    () => ({ groups: groups.join(",") }),
     libc.setgroups(SYS.setgroups, groups.length, list),
   );
-  check("setresgid", { gid }, libc.setresgid(SYS.setresgid, gid, gid, gid));
-  check("setresuid", { uid }, libc.setresuid(SYS.setresuid, uid, uid, uid));
+  check("setresgid", () => ({ gid }), libc.setresgid(SYS.setresgid, gid, gid, gid));
+  check("setresuid", () => ({ uid }), libc.setresuid(SYS.setresuid, uid, uid, uid));
 }
 
 /** capset(2), version 3, for the calling thread. Bit n of a set is capability n. */
@@ -234,7 +248,11 @@ export function capset(effective: bigint, permitted: bigint, inheritable: bigint
     high(permitted),
     high(inheritable),
   ]);
-  check("capset", { permitted: permitted.toString(16) }, libc.capset(SYS.capset, header, data));
+  check(
+    "capset",
+    () => ({ permitted: permitted.toString(16) }),
+    libc.capset(SYS.capset, header, data),
+  );
 }
 
 /** capget(2): the permitted capabilities of the calling thread. Bit n is capability n. */
@@ -248,7 +266,7 @@ export function permittedCapabilities(): bigint {
 /** setrlimit(2) of the calling process. Values in the resource's own unit; RLIM_INFINITY is 2^64-1. */
 export function setrlimit(resource: number, soft: bigint, hard: bigint, name: string): void {
   const limit = new BigUint64Array([soft, hard]);
-  check("setrlimit", { name, soft, hard }, libc.prlimit(0, resource, limit, null));
+  check("setrlimit", () => ({ name, soft, hard }), libc.prlimit(0, resource, limit, null));
 }
 
 /** Unblocks every signal in the calling thread (sigprocmask(2), SIG_SETMASK). */

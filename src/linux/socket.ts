@@ -50,7 +50,7 @@ export function sendMessage(socket: number, bytes: Uint8Array, fd?: number): voi
     msghdr.set(header, "control", addressOf(control));
     msghdr.set(header, "controllen", cmsgFd.size);
   }
-  check("sendmsg", { fd: socket, passing: fd }, libc.sendmsg(socket, header, MSG_NOSIGNAL));
+  check("sendmsg", () => ({ fd: socket, passing: fd }), libc.sendmsg(socket, header, MSG_NOSIGNAL));
 }
 
 /** Receives one message of at most 64 KiB. @returns undefined when the other end is closed */
@@ -63,7 +63,11 @@ export function receiveMessage(socket: number): { bytes: Uint8Array; fd?: number
   msghdr.set(header, "iovlen", 1);
   msghdr.set(header, "control", addressOf(control));
   msghdr.set(header, "controllen", cmsgFd.size);
-  const length = check("recvmsg", { fd: socket }, libc.recvmsg(socket, header, MSG_CMSG_CLOEXEC));
+  const length = check(
+    "recvmsg",
+    () => ({ fd: socket }),
+    libc.recvmsg(socket, header, MSG_CMSG_CLOEXEC),
+  );
   if (length === 0) return undefined;
   const passed =
     msghdr.get(header, "controllen") >= CMSG_LEN_ONE_FD &&

@@ -4,7 +4,13 @@ import { AT_EMPTY_PATH, AT_FDCWD, close, fdPath } from "../linux/fd.ts";
 import { chownAt, mknod, S_IFDIR, S_IFMT, statAt, symlink } from "../linux/file.ts";
 import { cloneTree, MOUNT_ATTR, MS, mount, mountSetAttributes, moveMount } from "../linux/mount.ts";
 import type { BindOp, MountOp } from "./plan.ts";
-import { makeDirectoryInRoot, makeFileInRoot, openInRoot } from "./safe_path.ts";
+import {
+  makeDirectoryInRoot,
+  makeFileInRoot,
+  openInRoot,
+  openInRootIfExists,
+  splitPath,
+} from "./safe_path.ts";
 
 /** Detached copies of the trees that are to be bound, by their operation. */
 export type BindSources = ReadonlyMap<MountOp, number>;
@@ -131,13 +137,12 @@ class NodeMaker implements Disposable {
   }
 
   #locate(path: string): { directory: number; name: string } {
-    const slash = path.lastIndexOf("/");
-    const parent = path.slice(0, slash) || "/";
+    const { parent, name } = splitPath(path);
     if (this.#directory?.path !== parent) {
       this[Symbol.dispose]();
       this.#directory = { path: parent, fd: makeDirectoryInRoot(this.rootFd, parent) };
     }
-    return { directory: this.#directory.fd, name: path.slice(slash + 1) };
+    return { directory: this.#directory.fd, name };
   }
 
   [Symbol.dispose](): void {
@@ -156,12 +161,6 @@ function onTarget(fd: number, act: (fd: number) => void): void {
 
 /** Acts on a path if it is there; masked and read-only paths that a kernel lacks need nothing. */
 function onExisting(rootFd: number, path: string, act: (fd: number) => void): void {
-  let fd: number;
-  try {
-    fd = openInRoot(rootFd, path);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return;
-    throw error;
-  }
-  onTarget(fd, act);
+  const fd = openInRootIfExists(rootFd, path);
+  if (fd !== undefined) onTarget(fd, act);
 }

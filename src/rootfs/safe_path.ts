@@ -3,9 +3,8 @@
  * RESOLVE_IN_ROOT, so a symbolic link or ".." ends inside the root whatever is swapped while we
  * walk (CVE-2021-30465), and what is made is made on a held descriptor (CVE-2024-45310).
  */
-import { isErrno } from "../ffi/call.ts";
-import { close, O, openat, openat2, RESOLVE } from "../linux/fd.ts";
-import { mkdir } from "../linux/file.ts";
+import { close, O, openat, openat2, openat2IfExists, RESOLVE } from "../linux/fd.ts";
+import { mkdirIfMissing } from "../linux/file.ts";
 
 const IN_ROOT = RESOLVE.RESOLVE_IN_ROOT | RESOLVE.RESOLVE_NO_MAGICLINKS;
 
@@ -26,9 +25,20 @@ export function openInRoot(
   return openat2(rootFd, path, O.O_PATH | flags, resolve);
 }
 
-/** Opens a file inside the root for reading. */
-export function openForReading(rootFd: number, path: string): number {
-  return openat2(rootFd, path, O.O_RDONLY | O.O_NONBLOCK, IN_ROOT);
+/** {@link openInRoot} for what may not be there: undefined then. */
+export function openInRootIfExists(
+  rootFd: number,
+  path: string,
+  flags = 0,
+  { followLinks = true }: FollowOptions = {},
+): number | undefined {
+  const resolve = followLinks ? IN_ROOT : IN_ROOT | RESOLVE.RESOLVE_NO_SYMLINKS;
+  return openat2IfExists(rootFd, path, O.O_PATH | flags, resolve);
+}
+
+/** Opens a file inside the root for reading; undefined when there is none. */
+export function openForReading(rootFd: number, path: string): number | undefined {
+  return openat2IfExists(rootFd, path, O.O_RDONLY | O.O_NONBLOCK, IN_ROOT);
 }
 
 /** Opens the directory `path` inside the root, making what is missing with mode 0755. @returns an O_PATH descriptor */
@@ -37,20 +47,14 @@ export function makeDirectoryInRoot(
   path: string,
   options: FollowOptions = {},
 ): number {
+  const found = openInRootIfExists(rootFd, path, O.O_DIRECTORY, options);
+  if (found !== undefined) return found;
+  const { parent, name } = splitPath(path);
+  const directory = makeDirectoryInRoot(rootFd, parent, options);
   try {
-    return openInRoot(rootFd, path, O.O_DIRECTORY, options);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
-  const clean = path.replace(/\/+$/, "");
-  const slash = clean.lastIndexOf("/");
-  const parent = makeDirectoryInRoot(rootFd, clean.slice(0, slash) || "/", options);
-  try {
-    mkdir(clean.slice(slash + 1), 0o755, parent);
-  } catch (error) {
-    if (!isErrno(error, "EEXIST")) throw error;
+    mkdirIfMissing(name, 0o755, directory);
   } finally {
-    close(parent);
+    close(directory);
   }
   // By the whole path again: what was made is found there, or something was swapped meanwhile.
   return openInRoot(rootFd, path, O.O_DIRECTORY, options);
@@ -58,18 +62,21 @@ export function makeDirectoryInRoot(
 
 /** Opens the file `path` inside the root, making it (empty) and its directories when missing. @returns an O_PATH descriptor */
 export function makeFileInRoot(rootFd: number, path: string): number {
+  const found = openInRootIfExists(rootFd, path);
+  if (found !== undefined) return found;
+  const { parent, name } = splitPath(path);
+  const directory = makeDirectoryInRoot(rootFd, parent);
   try {
-    return openInRoot(rootFd, path);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
-  const slash = path.lastIndexOf("/");
-  const directory = makeDirectoryInRoot(rootFd, path.slice(0, slash) || "/");
-  try {
-    const create = O.O_CREAT | O.O_EXCL | O.O_WRONLY | O.O_NOFOLLOW;
-    close(openat(directory, path.slice(slash + 1), create, 0o644));
+    close(openat(directory, name, O.O_CREAT | O.O_EXCL | O.O_WRONLY | O.O_NOFOLLOW, 0o644));
   } finally {
     close(directory);
   }
   return openInRoot(rootFd, path);
+}
+
+/** The directory that a path's last name is in, and that name. */
+export function splitPath(path: string): { readonly parent: string; readonly name: string } {
+  const clean = path.replace(/\/+$/, "");
+  const slash = clean.lastIndexOf("/");
+  return { parent: clean.slice(0, slash) || "/", name: clean.slice(slash + 1) };
 }

@@ -130,19 +130,16 @@ function fields(text: string): string[][] {
 }
 
 function readInRoot(rootFd: number, path: string): string {
-  let fd: number;
   try {
-    fd = openForReading(rootFd, path);
+    const fd = openForReading(rootFd, path);
+    if (fd === undefined) return "";
+    try {
+      return decodeBytes(readToEnd(fd, LIMIT));
+    } finally {
+      close(fd);
+    }
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return "";
+    if (isErrno(error, "ELOOP", "EISDIR", "EINVAL", "ENXIO")) return ""; // no file to read
     throw error;
-  }
-  try {
-    return decodeBytes(readToEnd(fd, LIMIT));
-  } catch (error) {
-    if (isErrno(error, "EISDIR", "EINVAL", "ENXIO")) return "";
-    throw error;
-  } finally {
-    close(fd);
   }
 }

@@ -3,7 +3,7 @@ import { decodeBytes } from "../ffi/bytes.ts";
 import type { SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { close, O, open, read } from "../linux/fd.ts";
-import { ifExists, S_IFDIR, S_IFMT, S_IFREG, stat } from "../linux/file.ts";
+import { S_IFDIR, S_IFMT, S_IFREG, statIfExists } from "../linux/file.ts";
 
 /** Why a command cannot be run, and the exit code for it: 127 not found, 126 found but not runnable. */
 export interface ExecProblem {
@@ -24,7 +24,7 @@ export function findExecutable(
   let refused: string | undefined;
   for (const directory of path.split(":")) {
     const candidate = `${directory || "."}/${command}`;
-    const found = ifExists(() => stat(candidate));
+    const found = statIfExists(candidate);
     if (found === undefined || (found.mode & S_IFMT) !== S_IFREG) continue;
     if ((found.mode & 0o111) !== 0) return { path: candidate };
     refused ??= candidate;
@@ -59,7 +59,7 @@ export function explainExec(path: string, error: SysError): ExecProblem {
     problem: `exec ${path}: ${why}`,
     exitCode,
   });
-  const file = ifExists(() => stat(path));
+  const file = statIfExists(path);
   if (file === undefined)
     return say(
       error.code === "ENOENT" || error.code === "ENOTDIR"
@@ -78,7 +78,7 @@ export function explainExec(path: string, error: SysError): ExecProblem {
       return say(
         `bad interpreter ${JSON.stringify(interpreter)}: the script has Windows line ends (CRLF); convert it with dos2unix`,
       );
-    if (ifExists(() => stat(interpreter)) === undefined)
+    if (statIfExists(interpreter) === undefined)
       return say(`bad interpreter: ${interpreter}: no such file or directory`);
     return say(`bad interpreter: ${interpreter}: ${errnoText(error.errno)}`);
   }
@@ -89,7 +89,7 @@ export function explainExec(path: string, error: SysError): ExecProblem {
         `wrong architecture: the file is for ${MACHINES[machine] ?? `machine ${machine}`}, this host is ${MACHINES[OWN_MACHINE]}`,
       );
     const interpreter = elfInterpreter(head);
-    if (interpreter !== undefined && ifExists(() => stat(interpreter)) === undefined)
+    if (interpreter !== undefined && statIfExists(interpreter) === undefined)
       return say(
         `missing ELF interpreter ${interpreter}: the file is linked against a libc that this image does not have`,
       );

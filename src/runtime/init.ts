@@ -4,7 +4,6 @@
  *
  *   creator                          init
  *     │ ── clone(namespaces) ──────────▶ │
- *     │ ◀── "alive" ─────────────────── │ (the watchdog's sign)
  *     │                                  │ joins cgroups, mounts
  *     │ ◀── "console" + pty master ──── │ only with a terminal
  *     │                                  │ pivots, drops privileges
@@ -111,7 +110,6 @@ export interface InitPlan {
 
 /** What init says on its socket. */
 export type InitMessage =
-  | { readonly kind: "alive" }
   /** from the stage that forked us (stage.ts), with a pidfd */
   | { readonly kind: "forked"; readonly pid: number }
   | { readonly kind: "console" }
@@ -135,7 +133,6 @@ class StartError extends Error {
 export function runInit(plan: InitPlan, socket: number): never {
   let channel = socket;
   try {
-    tell(channel, { kind: "alive" });
     prepareContainer(plan, channel);
     const { process } = plan.spec;
     const user = resolveUser(plan);
