@@ -9,7 +9,7 @@ export const containerCgroup = (id: string): string => `/mydocker/${id}`;
 
 /** With cgroup v1: a tmpfs with a directory for each hierarchy, which shows the container's own cgroup. */
 export function cgroupMounts(layout: CgroupLayout, cgroup: Cgroup): Mount[] {
-  if (layout.version === "v2") return [];
+  if (layout.mode === "v2") return [];
   return [
     {
       destination: "/sys/fs/cgroup",
@@ -17,10 +17,10 @@ export function cgroupMounts(layout: CgroupLayout, cgroup: Cgroup): Mount[] {
       source: "tmpfs",
       options: [...CGROUP_OPTIONS, "mode=755"],
     },
-    ...layout.hierarchies.map(({ controllers, mountPoint }) => ({
-      destination: `/sys/fs/cgroup/${controllers.join(",")}`,
+    ...cgroup.members.map(({ hierarchy, directory }) => ({
+      destination: `/sys/fs/cgroup/${hierarchy.controllers.join(",")}`,
       type: "bind",
-      source: `${mountPoint}${cgroup.path}`,
+      source: directory,
       options: ["bind", "rprivate", ...CGROUP_OPTIONS],
     })),
   ];

@@ -14,6 +14,7 @@ import type { CreatedContainer } from "./create.ts";
 import { makeEtcFiles, removeEtcFiles } from "./etc_files.ts";
 import type { Pipes } from "./foreground.ts";
 import { hostDevices, hostName, ownCapabilities, possibleProcessors } from "./host_facts.ts";
+import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
 import { buildSpec } from "./spec_builder.ts";
 import { attachPoint } from "./state_directories.ts";
@@ -40,6 +41,7 @@ export function startContainer(
   const cgroup = createCgroup(layout, container.ownership.record.cgroup);
   undo.defer(() => cgroup.remove());
   undo.defer(() => removeEtcFiles(paths, id));
+  cgroup.apply(toResources(options.resources));
   const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
   const spec = buildSpec({
     id,
@@ -51,12 +53,11 @@ export function startContainer(
       hostname,
       capabilities: ownCapabilities(),
       cgroupMounts: cgroupMounts(layout, cgroup),
-      cgroupVersion: layout.version === "v2" ? 2 : 1,
+      cgroupVersion: layout.mode === "v2" ? 2 : 1,
       processors: possibleProcessors(),
       devices: hostDevices,
     },
   });
-  cgroup.apply(spec.linux.resources);
   makeBindSources(options);
   store.writeConfig(id, spec);
   using streams = new DisposableStack();

@@ -1,0 +1,119 @@
+/** A cgroup's directory in one hierarchy: making it, reading and writing its files, emptying and removing it. */
+import { isErrno, SysError } from "../ffi/call.ts";
+import { poll } from "../linux/fd.ts";
+import {
+  ifExists,
+  mkdirIfMissing,
+  readDirectory,
+  readFile,
+  rmdir,
+  S_IFDIR,
+  S_IFMT,
+  statIfExists,
+  writeControl,
+} from "../linux/file.ts";
+import { kill, SIGNALS } from "../linux/process.ts";
+import type { CgroupWrite, ReadCurrent } from "./controller.ts";
+import { CgroupError, mkdirError, refusedWrite } from "./error.ts";
+
+/** How long an emptied cgroup may stay busy, in milliseconds: what was killed has yet to be reaped. */
+const PATIENCE = 10_000;
+
+/** Makes one directory. @returns false when it was there. @throws {CgroupError} */
+export function makeCgroupDirectory(controller: string, directory: string): boolean {
+  try {
+    return mkdirIfMissing(directory, 0o755);
+  } catch (error) {
+    if (error instanceof SysError) throw mkdirError(controller, directory, error);
+    throw error;
+  }
+}
+
+/** Reads files of a cgroup for plans and figures. */
+export function reader(directory: string): ReadCurrent {
+  return (file) => {
+    try {
+      return readFile(`${directory}/${file}`).trim();
+    } catch (error) {
+      // ENODEV: the cgroup was removed while its file was open. EOPNOTSUPP: not in this mode.
+      if (isErrno(error, "ENOENT", "ENODEV", "EOPNOTSUPP")) return undefined;
+      throw error;
+    }
+  };
+}
+
+/** Writes one limit. @throws {CgroupError} naming controller, file and value */
+export function writeLimit(directory: string, write: CgroupWrite): void {
+  try {
+    writeControl(`${directory}/${write.file}`, write.value);
+  } catch (error) {
+    if (error instanceof SysError) throw refusedWrite(write, error, reader(directory));
+    throw error;
+  }
+}
+
+/** The cgroup and all cgroups in it, the innermost first. Missing: none. */
+export function cgroupTree(directory: string): string[] {
+  const names = ifExists(() => readDirectory(directory));
+  if (names === undefined) return [];
+  const inner = names
+    .map((name) => `${directory}/${name}`)
+    .filter((path) => isDirectory(path))
+    .flatMap(cgroupTree);
+  return [...inner, directory];
+}
+
+function isDirectory(path: string): boolean {
+  return ((statIfExists(path)?.mode ?? 0) & S_IFMT) === S_IFDIR;
+}
+
+/** The processes in these cgroups, by number; 0 stands for one in a pid namespace that we cannot see. */
+export function processesIn(directories: readonly string[]): number[] {
+  return directories.flatMap((directory) => {
+    const text = reader(directory)("cgroup.procs") ?? "";
+    return text.split("\n").filter(Boolean).map(Number);
+  });
+}
+
+/** Sends SIGKILL; a process that has just ended is fine. */
+export function killProcess(pid: number): void {
+  try {
+    kill(pid, SIGNALS.SIGKILL);
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
+}
+
+/** Waits until no process is left. @throws {CgroupError} when that takes too long */
+export function awaitEmpty(directories: readonly string[], again: () => void): void {
+  const end = performance.now() + PATIENCE;
+  for (let pause = 0; ; pause = Math.min(pause + 1, 20)) {
+    const left = processesIn(directories);
+    if (left.length === 0) return;
+    if (performance.now() > end) {
+      throw new CgroupError(
+        `cgroup ${directories.at(-1)}: process ${left[0]} does not end after SIGKILL`,
+        { controller: "cgroup", hint: "it may be waiting for a device or a network file system" },
+      );
+    }
+    again();
+    poll([], pause);
+  }
+}
+
+/** Removes the directory and the cgroups in it. Missing is fine. Everything in it has been killed. */
+export function removeCgroupDirectory(directory: string): void {
+  const end = performance.now() + PATIENCE;
+  for (let pause = 0; ; pause = Math.min(pause + 1, 20)) {
+    try {
+      rmdir(directory);
+      return;
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return;
+      if (!isErrno(error, "EBUSY") || performance.now() > end) throw error;
+    }
+    // Busy: with cgroups that were made inside, or for the moment that an ended process takes to go.
+    for (const inner of cgroupTree(directory).slice(0, -1)) removeCgroupDirectory(inner);
+    poll([], pause);
+  }
+}

@@ -1,0 +1,280 @@
+/** One cgroup in all the hierarchies that it needs, the same for both versions. cgroups(7). */
+import { isErrno } from "../ffi/call.ts";
+import { statIfExists, writeControl } from "../linux/file.ts";
+import type { CgroupStats, CgroupWrite, Controller } from "./controller.ts";
+import { V1_CONTROLLERS, V2_CONTROLLERS } from "./controllers.ts";
+import {
+  awaitEmpty,
+  cgroupTree,
+  killProcess,
+  makeCgroupDirectory,
+  processesIn,
+  reader,
+  removeCgroupDirectory,
+  writeLimit,
+} from "./directory.ts";
+import { CgroupError, missingController } from "./error.ts";
+import { type CgroupLayout, cgroupRoot, checkCgroupPath, type Hierarchy } from "./layout.ts";
+import type { Resources } from "./resources.ts";
+import { freezeV1, thawV1 } from "./v1/freezer.ts";
+import { enableControllers } from "./v2/delegation.ts";
+import { freezeV2, thawV2 } from "./v2/freezer.ts";
+import { planUnified } from "./v2/unified.ts";
+
+/** A cgroup's directory in one hierarchy, with the controllers that it serves. */
+export interface Member {
+  readonly hierarchy: Hierarchy;
+  readonly directory: string;
+  readonly controllers: readonly Controller[];
+}
+
+/** A cgroup, as far as it exists. */
+export class Cgroup {
+  readonly #made: string[] = [];
+
+  /** @param members in all hierarchies that can have it, whether or not they do */
+  constructor(
+    readonly layout: CgroupLayout,
+    readonly path: string,
+    readonly candidates: readonly Member[],
+    public members: readonly Member[],
+  ) {}
+
+  /** Files into which a process writes "0" to join. */
+  get joinFiles(): string[] {
+    // `tasks` moves the writing thread alone, which the kernel does without the lock over all forks
+    // that moving a whole process by `cgroup.procs` takes; whoever joins has one thread only.
+    return this.members.map(({ hierarchy, directory }) =>
+      hierarchy.version === 1 ? `${directory}/tasks` : `${directory}/cgroup.procs`,
+    );
+  }
+
+  /** v2: the directory that clone3(2) with CLONE_INTO_CGROUP takes. */
+  get v2Directory(): string | undefined {
+    return this.members.find(({ hierarchy }) => hierarchy.version === 2)?.directory;
+  }
+
+  /** Makes what is missing in these hierarchies; remembered, for {@link undo}. */
+  make(members: readonly Member[]): void {
+    for (const member of members) {
+      const { hierarchy, directory, controllers } = member;
+      const name = controllers[0]?.name ?? "cgroup";
+      const root = cgroupRoot(hierarchy);
+      const steps = this.path.split("/").slice(1);
+      for (let depth = 1; depth <= steps.length; depth++) {
+        const step = `${root}/${steps.slice(0, depth).join("/")}`;
+        if (hierarchy.version === 2) enableControllers(parentOf(step), controllers);
+        // The whole path first would save nothing: a parent has to be ready before its child is made.
+        if (makeCgroupDirectory(name, step) && step === directory) this.#made.push(directory);
+        for (const controller of controllers) inherit(controller, step);
+      }
+    }
+    this.members = [...this.members, ...members];
+  }
+
+  /** Removes what {@link make} made. */
+  undo(): void {
+    for (const directory of this.#made.splice(0).reverse()) removeCgroupDirectory(directory);
+  }
+
+  /**
+   * Writes the limits, all or none that matters: the caller removes the cgroup when this throws.
+   * @throws {CgroupError} naming controller, file and value
+   */
+  apply(resources: Resources): void {
+    if (Object.keys(resources).length === 0) return;
+    this.#addHierarchiesFor(resources);
+    const known = new Set<string>();
+    for (const { directory, controllers } of this.members) {
+      const read = reader(directory);
+      for (const controller of controllers) {
+        known.add(controller.name);
+        for (const write of controller.plan(resources, read)) writeLimit(directory, write);
+      }
+    }
+    const controllers = this.layout.mode === "v2" ? V2_CONTROLLERS : V1_CONTROLLERS;
+    for (const controller of controllers) {
+      if (known.has(controller.name)) continue;
+      const write = controller.plan(resources, () => undefined)[0];
+      if (write !== undefined) throw missingController(write, `in ${this.layout.mode} layout`);
+    }
+    this.#applyUnified(resources);
+  }
+
+  /** Hierarchies that are not for every container, but that these limits need. */
+  #addHierarchiesFor(resources: Resources): void {
+    const missing = this.candidates.filter((member) => !this.members.includes(member));
+    this.make(
+      missing.filter(({ controllers }) =>
+        controllers.some(({ plan }) => plan(resources, () => undefined).length > 0),
+      ),
+    );
+  }
+
+  #applyUnified(resources: Resources): void {
+    const writes: CgroupWrite[] = planUnified(resources);
+    const directory = this.v2Directory;
+    for (const write of writes) {
+      if (directory === undefined) throw missingController(write, "without cgroup v2");
+      writeLimit(directory, write);
+    }
+  }
+
+  /** All processes in it and in cgroups made inside of it. */
+  pids(): number[] {
+    const directory = this.#directories()[0];
+    return directory === undefined ? [] : processesIn(cgroupTree(directory));
+  }
+
+  /** Directories in which processes are looked for: v2, else the freezer's, else any. */
+  #directories(): string[] {
+    const first = (member: Member) =>
+      member.hierarchy.version === 2 || member.controllers.some(({ name }) => name === "freezer");
+    return this.members
+      .toSorted((a, b) => Number(first(b)) - Number(first(a)))
+      .map(({ directory }) => directory);
+  }
+
+  /** Kills everything in it, in all hierarchies, and waits until it is gone. @throws {CgroupError} */
+  kill(): void {
+    // One hierarchy is enough as a rule; a privileged container may have moved a process out of one.
+    for (const directory of this.#directories()) {
+      if (processesIn([directory]).length === 0 && !hasInner(directory)) continue;
+      const tree = cgroupTree(directory);
+      if (killAtOnce(directory)) {
+        awaitEmpty(tree, () => undefined);
+        continue;
+      }
+      // SIGKILL is delivered to a frozen process when it is thawed; meanwhile it cannot fork.
+      const frozen = this.#tryFreeze();
+      for (const pid of processesIn(tree)) killProcess(pid);
+      if (frozen) this.thaw();
+      awaitEmpty(tree, () => {
+        for (const pid of processesIn(tree)) killProcess(pid);
+      });
+    }
+  }
+
+  #tryFreeze(): boolean {
+    try {
+      this.freeze(200);
+      return true;
+    } catch (error) {
+      if (error instanceof CgroupError) return false; // then we chase them
+      throw error;
+    }
+  }
+
+  /** Kills everything in it and removes it from all hierarchies. Missing is fine. */
+  remove(): void {
+    this.kill();
+    for (const { directory } of this.members) removeCgroupDirectory(directory);
+    this.members = [];
+  }
+
+  exists(): boolean {
+    return this.members.some(({ directory }) => statIfExists(directory) !== undefined);
+  }
+
+  /** @param patience milliseconds. @throws {CgroupError} when it does not stop in that time, or cannot */
+  freeze(patience?: number): void {
+    const v2 = this.v2Directory;
+    const v1 = this.#freezer();
+    if (v2 !== undefined) freezeV2(v2, patience);
+    else if (v1 !== undefined) freezeV1(v1, patience);
+    else throw new CgroupError("cgroup freezer: no such controller", { controller: "freezer" });
+  }
+
+  thaw(): void {
+    const v2 = this.v2Directory;
+    const v1 = this.#freezer();
+    if (v2 !== undefined) thawV2(v2);
+    else if (v1 !== undefined) thawV1(v1);
+  }
+
+  #freezer(): string | undefined {
+    return this.members.find(({ controllers }) =>
+      controllers.some(({ name }) => name === "freezer"),
+    )?.directory;
+  }
+
+  /** What it uses, and its limits. */
+  stats(): CgroupStats {
+    const stats: CgroupStats[] = this.members.flatMap(({ directory, controllers }) =>
+      controllers.map((controller) => controller.stats?.(reader(directory)) ?? {}),
+    );
+    return Object.assign({}, ...stats);
+  }
+
+  /** Whether the kernel killed a process in it for want of memory. */
+  oomKilled(): boolean {
+    return (this.stats().memory?.oomKills ?? 0) > 0;
+  }
+}
+
+/** cgroup.kill, since Linux 5.14. @returns false when there is no such file */
+function killAtOnce(directory: string): boolean {
+  try {
+    writeControl(`${directory}/cgroup.kill`, "1");
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "EACCES", "EPERM", "EOPNOTSUPP")) return false;
+    throw error;
+  }
+}
+
+/** A directory has a link from each directory in it. */
+function hasInner(directory: string): boolean {
+  return (statIfExists(directory)?.nlink ?? 2) > 2;
+}
+
+function inherit(controller: Controller, directory: string): void {
+  if (controller.inherit === undefined) return;
+  for (const write of controller.inherit(reader(directory))) writeLimit(directory, write);
+}
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
+
+/** The directories that a cgroup has, or could have. v2 counts where it has the controllers. */
+function candidates(layout: CgroupLayout, path: string): Member[] {
+  checkCgroupPath(path);
+  if (layout.mode === "none") {
+    throw new CgroupError("no cgroup file system is mounted", {
+      controller: "cgroup",
+      hint: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+    });
+  }
+  if (layout.mode === "v2" && layout.v2 !== undefined) {
+    const directory = `${layout.v2.mountPoint}${path}`;
+    return [{ hierarchy: layout.v2, directory, controllers: V2_CONTROLLERS }];
+  }
+  return layout.v1.flatMap((hierarchy) => {
+    const controllers = V1_CONTROLLERS.filter(({ name }) => hierarchy.controllers.includes(name));
+    const directory = `${hierarchy.mountPoint}${path}`;
+    return controllers.length === 0 ? [] : [{ hierarchy, directory, controllers }];
+  });
+}
+
+/**
+ * Makes a cgroup in the hierarchies that every container gets; limits bring the others
+ * ({@link Cgroup.apply}). What was made is removed again when this fails.
+ * @param path absolute, the same in every hierarchy, such as `/mydocker/ID`
+ * @throws {CgroupError}
+ */
+export function createCgroup(layout: CgroupLayout, path: string): Cgroup {
+  const all = candidates(layout, path);
+  const cgroup = new Cgroup(layout, path, all, []);
+  try {
+    cgroup.make(all.filter(({ controllers }) => controllers.some(({ always }) => always)));
+  } catch (error) {
+    cgroup.undo();
+    throw error;
+  }
+  return cgroup;
+}
+
+/** A cgroup that may exist: what is there can be looked at, killed and removed. */
+export function openCgroup(layout: CgroupLayout, path: string): Cgroup {
+  const all = candidates(layout, path);
+  return new Cgroup(layout, path, all, all);
+}

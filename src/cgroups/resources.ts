@@ -1,0 +1,119 @@
+/**
+ * What can be limited: `linux.resources` of the OCI runtime specification 1.3 (config-linux.md,
+ * "Control groups"), without `devices`, `network` and `rdma`.
+ *
+ * In `memory` and `cpu` an absent field and 0 both mean "leave as it is", -1 means "no limit":
+ * that is how runc reads them. `pids.limit` 0 is a limit of 0 (Docker's `--pids-limit 0`, which
+ * means none, is for the caller to turn into -1).
+ */
+
+export interface MemoryResources {
+  /** bytes */
+  readonly limit?: number;
+  /** bytes; the soft limit */
+  readonly reservation?: number;
+  /** bytes of memory **and** swap together, on both versions */
+  readonly swap?: number;
+  /** 0–100; v1 only */
+  readonly swappiness?: number;
+  /** v1 only */
+  readonly disableOOMKiller?: boolean;
+  /** Refuse a limit below what is in use, before anything is written. */
+  readonly checkBeforeUpdate?: boolean;
+}
+
+export interface CpuResources {
+  /** 2–262144, relative to others */
+  readonly shares?: number;
+  /** microseconds in each period */
+  readonly quota?: number;
+  /** microseconds, 1000–1000000 */
+  readonly period?: number;
+  /** microseconds that may be saved up beyond the quota */
+  readonly burst?: number;
+  /** microseconds; v1 only */
+  readonly realtimeRuntime?: number;
+  /** microseconds; v1 only */
+  readonly realtimePeriod?: number;
+  /** a list such as `0-2,4` */
+  readonly cpus?: string;
+  /** a list of memory nodes */
+  readonly mems?: string;
+  /** 1: SCHED_IDLE for the whole group */
+  readonly idle?: number;
+}
+
+export interface DeviceId {
+  readonly major: number;
+  readonly minor: number;
+}
+
+export interface WeightDevice extends DeviceId {
+  readonly weight?: number;
+  /** v1 with CFQ only */
+  readonly leafWeight?: number;
+}
+
+export interface ThrottleDevice extends DeviceId {
+  /** bytes or operations a second; 0 takes the limit away */
+  readonly rate: number;
+}
+
+export interface BlockIoResources {
+  /** 10–1000 */
+  readonly weight?: number;
+  /** v1 with CFQ only */
+  readonly leafWeight?: number;
+  readonly weightDevice?: readonly WeightDevice[];
+  readonly throttleReadBpsDevice?: readonly ThrottleDevice[];
+  readonly throttleWriteBpsDevice?: readonly ThrottleDevice[];
+  readonly throttleReadIOPSDevice?: readonly ThrottleDevice[];
+  readonly throttleWriteIOPSDevice?: readonly ThrottleDevice[];
+}
+
+export interface HugepageLimit {
+  /** as the kernel names it: `2MB`, `1GB` */
+  readonly pageSize: string;
+  /** bytes */
+  readonly limit: number;
+}
+
+export interface Resources {
+  readonly memory?: MemoryResources;
+  readonly cpu?: CpuResources;
+  readonly pids?: { readonly limit?: number };
+  readonly blockIO?: BlockIoResources;
+  readonly hugepageLimits?: readonly HugepageLimit[];
+  /** v2 only: file name to value, written as given, last. */
+  readonly unified?: Readonly<Record<string, string>>;
+}
+
+/** The fields a write can come from, with the option of `run` that fills them (empty: none does). */
+export const RESOURCE_FIELDS = {
+  "memory.limit": "--memory",
+  "memory.reservation": "--memory-reservation",
+  "memory.swap": "--memory-swap",
+  "memory.swappiness": "--memory-swappiness",
+  "memory.disableOOMKiller": "--oom-kill-disable",
+  "cpu.shares": "--cpu-shares",
+  "cpu.quota": "--cpus or --cpu-quota",
+  "cpu.period": "--cpus or --cpu-period",
+  "cpu.burst": "",
+  "cpu.idle": "",
+  "cpu.realtimeRuntime": "--cpu-rt-runtime",
+  "cpu.realtimePeriod": "--cpu-rt-period",
+  "cpu.cpus": "--cpuset-cpus",
+  "cpu.mems": "--cpuset-mems",
+  "pids.limit": "--pids-limit",
+  "blockIO.weight": "--blkio-weight",
+  "blockIO.leafWeight": "",
+  "blockIO.weightDevice": "--blkio-weight-device",
+  "blockIO.throttleReadBpsDevice": "--device-read-bps",
+  "blockIO.throttleWriteBpsDevice": "--device-write-bps",
+  "blockIO.throttleReadIOPSDevice": "--device-read-iops",
+  "blockIO.throttleWriteIOPSDevice": "--device-write-iops",
+  hugepageLimits: "",
+  unified: "",
+} as const satisfies Record<string, string>;
+
+export type ResourceField = keyof typeof RESOURCE_FIELDS;

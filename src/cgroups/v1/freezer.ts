@@ -1,0 +1,30 @@
+/** Stopping a whole cgroup on v1: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst. */
+
+import { poll } from "../../linux/fd.ts";
+import { readFile, writeControl } from "../../linux/file.ts";
+import type { Controller } from "../controller.ts";
+import { CgroupError } from "../error.ts";
+
+export const freezer: Controller = { name: "freezer", always: true, plan: () => [] };
+
+/**
+ * Stops everything in the cgroup and its descendants. The kernel may stay at FREEZING when a process
+ * is forking or being traced just then; writing FROZEN again makes it look again.
+ * @param directory of the freezer hierarchy
+ * @throws {CgroupError} when it has not happened after `patience` milliseconds
+ */
+export function freezeV1(directory: string, patience = 2000): void {
+  const end = performance.now() + patience;
+  for (let round = 0; ; round++) {
+    writeControl(`${directory}/freezer.state`, "FROZEN");
+    if (readFile(`${directory}/freezer.state`).trim() === "FROZEN") return;
+    if (performance.now() > end) break;
+    if (round > 5) poll([], 1);
+  }
+  thawV1(directory);
+  throw new CgroupError(`cgroup freezer: ${directory} does not freeze`, { controller: "freezer" });
+}
+
+export function thawV1(directory: string): void {
+  writeControl(`${directory}/freezer.state`, "THAWED");
+}

@@ -1,0 +1,5 @@
+/** The number of tasks, on cgroup v2. */
+import type { Controller } from "../controller.ts";
+import { pidsStats, planPids } from "../pids_plan.ts";
+
+export const pids: Controller = { name: "pids", always: true, plan: planPids, stats: pidsStats };
