@@ -66,7 +66,10 @@ export const DIRECTORIES = {
   "var/www": 0o755,
 } as const satisfies Record<string, number>;
 
-/** Path to mode and content. hosts, hostname and resolv.conf are the engine's to make. */
+/**
+ * Path to mode and content. hosts, hostname and resolv.conf are empty: the engine mounts its own on
+ * them, and would have to make them in each container's layer if they were missing.
+ */
 export const FILES = {
   "etc/passwd": [
     0o644,
@@ -78,6 +81,9 @@ export const FILES = {
   ],
   "etc/shadow": [0o600, text(USERS.map(([name]) => `${name}:*:::::::`))],
   "etc/group": [0o644, text(Object.entries(GROUPS).map(([name, id]) => `${name}:x:${id}:`))],
+  "etc/hostname": [0o644, ""],
+  "etc/hosts": [0o644, ""],
+  "etc/resolv.conf": [0o644, ""],
   "etc/profile": [0o644, text(["umask 022"])],
   "etc/nsswitch.conf": [
     0o644,

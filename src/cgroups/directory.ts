@@ -29,6 +29,17 @@ export function makeCgroupDirectory(controller: string, directory: string): bool
   }
 }
 
+/** {@link makeCgroupDirectory} where the parent may be missing: undefined then. */
+export function tryMakeCgroupDirectory(controller: string, directory: string): boolean | undefined {
+  try {
+    return mkdirIfMissing(directory, 0o755);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    if (error instanceof SysError) throw mkdirError(controller, directory, error);
+    throw error;
+  }
+}
+
 /** Reads files of a cgroup for plans and figures. */
 export function reader(directory: string): ReadCurrent {
   return (file) => {

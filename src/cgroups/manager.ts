@@ -1,6 +1,6 @@
 /** One cgroup in all the hierarchies that it needs, the same for both versions. cgroups(7). */
 import { isErrno } from "../ffi/call.ts";
-import { statIfExists, writeControl } from "../linux/file.ts";
+import { rmdirIfEmpty, statIfExists, writeControl } from "../linux/file.ts";
 import type { CgroupStats, CgroupWrite, Controller } from "./controller.ts";
 import { V1_CONTROLLERS, V2_CONTROLLERS } from "./controllers.ts";
 import {
@@ -11,6 +11,7 @@ import {
   processesIn,
   reader,
   removeCgroupDirectory,
+  tryMakeCgroupDirectory,
   writeLimit,
 } from "./directory.ts";
 import { CgroupError, missingController } from "./error.ts";
@@ -57,17 +58,8 @@ export class Cgroup {
   /** Makes what is missing in these hierarchies; remembered, for {@link undo}. */
   make(members: readonly Member[]): void {
     for (const member of members) {
-      const { hierarchy, directory, controllers } = member;
-      const name = controllers[0]?.name ?? "cgroup";
-      const root = cgroupRoot(hierarchy);
-      const steps = this.path.split("/").slice(1);
-      for (let depth = 1; depth <= steps.length; depth++) {
-        const step = `${root}/${steps.slice(0, depth).join("/")}`;
-        if (hierarchy.version === 2) enableControllers(parentOf(step), controllers);
-        // The whole path first would save nothing: a parent has to be ready before its child is made.
-        if (makeCgroupDirectory(name, step) && step === directory) this.#made.push(directory);
-        for (const controller of controllers) inherit(controller, step);
-      }
+      cgroupRoot(member.hierarchy);
+      if (makeWithParents(member, member.directory)) this.#made.push(member.directory);
     }
     this.members = [...this.members, ...members];
   }
@@ -167,6 +159,9 @@ export class Cgroup {
 
   /** Kills everything in it and removes it from all hierarchies. Missing is fine. */
   remove(): void {
+    // An empty one can be removed at once, which says most quickly that it is empty.
+    this.members = this.members.filter(({ directory }) => !rmdirIfEmpty(directory));
+    if (this.members.length === 0) return;
     this.kill();
     for (const { directory } of this.members) removeCgroupDirectory(directory);
     this.members = [];
@@ -226,6 +221,23 @@ function killAtOnce(directory: string): boolean {
 /** A directory has a link from each directory in it. */
 function hasInner(directory: string): boolean {
   return (statIfExists(directory)?.nlink ?? 2) > 2;
+}
+
+/** Makes a directory, its parents before it, each fit to have children. @returns false when it was there */
+function makeWithParents(member: Member, directory: string): boolean {
+  const { hierarchy, controllers } = member;
+  const parent = parentOf(directory);
+  const ready = hierarchy.version === 1 && parent !== hierarchy.mountPoint;
+  const name = controllers[0]?.name ?? "cgroup";
+  // On v1 a parent that is there is ready; on v2 somebody may have taken its controllers away.
+  const made = ready ? tryMakeCgroupDirectory(name, directory) : undefined;
+  if (made === undefined) {
+    if (parent !== hierarchy.mountPoint) makeWithParents(member, parent);
+    if (hierarchy.version === 2) enableControllers(parent, controllers);
+  }
+  const isNew = made ?? makeCgroupDirectory(name, directory);
+  if (isNew) for (const controller of controllers) inherit(controller, directory);
+  return isNew;
 }
 
 function inherit(controller: Controller, directory: string): void {

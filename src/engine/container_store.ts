@@ -20,8 +20,10 @@ import {
   readlink,
   removeTree,
   replaceFile,
+  rmdirIfEmpty,
   symlink,
   unlink,
+  unlinkIfExists,
 } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import type { Spec } from "../runtime/spec.ts";
@@ -92,6 +94,16 @@ export class ContainerStore {
    * @throws {MydockerError} when it is malformed or another container has it
    */
   claimName(name: string, id: string): void {
+    const holder = this.tryClaimName(name, id);
+    if (holder === undefined) return;
+    throw new MydockerError(
+      `Conflict. The container name "/${name}" is already in use by container "${holder}".`,
+      { exitCode: 125, hint: `remove it with \`mydocker rm ${name}\`, or choose another name` },
+    );
+  }
+
+  /** {@link claimName} for a name that may be taken. @returns the id of the container that has it */
+  tryClaimName(name: string, id: string): string | undefined {
     if (!NAME.test(name)) {
       throw new MydockerError(
         `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
@@ -102,7 +114,7 @@ export class ContainerStore {
     for (;;) {
       try {
         symlink(id, path);
-        return;
+        return undefined;
       } catch (error) {
         if (isErrno(error, "ENOENT")) {
           makeDirectories(this.#names);
@@ -111,19 +123,8 @@ export class ContainerStore {
         if (!isErrno(error, "EEXIST")) throw error;
       }
       const holder = ifExists(() => readlink(path));
-      if (holder === undefined) continue;
-      throw new MydockerError(
-        `Conflict. The container name "/${name}" is already in use by container "${holder}".`,
-        {
-          exitCode: 125,
-          hint: `remove it with \`mydocker rm ${name}\`, or choose another name`,
-        },
-      );
+      if (holder !== undefined) return holder;
     }
-  }
-
-  hasName(name: string): boolean {
-    return ifExists(() => readlink(`${this.#names}/${name}`)) !== undefined;
   }
 
   /** Gives a name back, if it is this container's. */
@@ -181,15 +182,29 @@ export class ContainerStore {
     return found;
   }
 
-  /** Removes a container's files, its name and then what says that it exists. The caller owns it. */
-  remove(id: string): void {
+  /**
+   * Removes a container's files, and before them its name. The caller owns it.
+   * @param name what it is called; read from its record if not given
+   */
+  remove(id: string, name = this.#nameOf(id)): void {
     const directory = this.directory(id);
-    const name = this.read(id)?.name;
     if (name !== undefined) this.releaseName(name, id);
-    for (const part of ["upper", "work", "exit.json", "config.json"]) {
-      removeTree(`${directory}/${part}`);
+    // What a container leaves that wrote nothing takes no look into any directory.
+    if (!rmdirIfEmpty(`${directory}/upper`)) removeTree(`${directory}/upper`);
+    rmdirIfEmpty(`${directory}/work/work`);
+    if (!rmdirIfEmpty(`${directory}/work`)) removeTree(`${directory}/work`);
+    unlinkIfExists(`${directory}/config.json`);
+    unlinkIfExists(`${directory}/container.json`);
+    if (!rmdirIfEmpty(directory)) removeTree(directory);
+  }
+
+  #nameOf(id: string): string | undefined {
+    try {
+      return this.read(id)?.name;
+    } catch (error) {
+      if (error instanceof MydockerError) return undefined; // damaged: recovery looks for the name
+      throw error;
     }
-    removeTree(directory);
   }
 
   /** Names whose container is gone: the work of an owner that died in between. */

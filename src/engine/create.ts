@@ -40,9 +40,7 @@ export function createContainer(
   let kept = false;
   let name: string | undefined;
   undo.defer(() => {
-    if (kept) return;
-    store.remove(id);
-    if (name !== undefined) store.releaseName(name, id);
+    if (!kept) store.remove(id, name);
   });
   name = claimName(store, options.name, id);
   const directory = store.makeDirectory(id);
@@ -77,10 +75,8 @@ function claimName(store: ContainerStore, asked: string | undefined, id: string)
     store.claimName(asked, id);
     return asked;
   }
-  let name = generateName();
-  for (let attempt = 1; store.hasName(name); attempt++) {
-    name = attempt < 10 ? generateName() : `${generateName()}${id.slice(0, 8)}`;
+  for (let attempt = 1; ; attempt++) {
+    const name = attempt < 10 ? generateName() : `${generateName()}${id.slice(0, 8)}`;
+    if (store.tryClaimName(name, id) === undefined) return name;
   }
-  store.claimName(name, id);
-  return name;
 }

@@ -1,11 +1,11 @@
 /** /etc/hostname, /etc/hosts and /etc/resolv.conf of a container: files of its own, as Docker's. */
 import { encodeBytes } from "../ffi/bytes.ts";
-import { isErrno } from "../ffi/call.ts";
 import { close, O, open, writeAll } from "../linux/fd.ts";
-import { ifExists, makeDirectories, mkdir, readFile, removeTree } from "../linux/file.ts";
+import { ifExists, readFile, unlinkIfExists } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import type { Mount } from "../runtime/spec.ts";
 import type { RunOptions } from "./run_options.ts";
+import { etcDirectory } from "./state_directories.ts";
 
 const LOCAL_HOSTS = `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -15,7 +15,11 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 `;
 
-const directoryOf = (paths: Paths, id: string): string => `${paths.run}/containers/${id}`;
+const NAMES = ["hostname", "hosts", "resolv.conf"] as const;
+
+/** In one directory for all containers (state_directories.ts): to make one for each would take longer. */
+const fileOf = (paths: Paths, id: string, name: string): string =>
+  `${etcDirectory(paths)}/${id}.${name}`;
 
 /** Writes the files. @returns the mounts that show them */
 export function makeEtcFiles(
@@ -24,24 +28,17 @@ export function makeEtcFiles(
   options: Pick<RunOptions, "network">,
   hostname: string,
 ): Mount[] {
-  const directory = directoryOf(paths, id);
-  try {
-    mkdir(directory, 0o700);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-    makeDirectories(directory);
-  }
   const onHost = options.network === "host";
-  const files: Record<string, string> = {
+  const files: Record<(typeof NAMES)[number], string> = {
     hostname: `${hostname}\n`,
     hosts: onHost ? (ifExists(() => readFile("/etc/hosts")) ?? LOCAL_HOSTS) : LOCAL_HOSTS,
     "resolv.conf": ifExists(() => readFile("/etc/resolv.conf")) ?? "",
   };
-  return Object.entries(files).map(([name, text]) => {
-    const source = `${directory}/${name}`;
+  return NAMES.map((name) => {
+    const source = fileOf(paths, id, name);
     const fd = open(source, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o644);
     try {
-      writeAll(fd, encodeBytes(text));
+      writeAll(fd, encodeBytes(files[name]));
     } finally {
       close(fd);
     }
@@ -50,5 +47,5 @@ export function makeEtcFiles(
 }
 
 export function removeEtcFiles(paths: Paths, id: string): void {
-  removeTree(directoryOf(paths, id));
+  for (const name of NAMES) unlinkIfExists(fileOf(paths, id, name));
 }

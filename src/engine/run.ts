@@ -60,7 +60,10 @@ async function supervise(
     signals,
     proxySignals: options.sigProxy,
     ownPidNamespace: options.pid !== "host",
-    killRest: () => running.cgroup.kill(),
+    // With a pid namespace of its own, all of it ends with the first process (pid_namespaces(7)).
+    killRest: () => {
+      if (options.pid === "host") running.cgroup.kill();
+    },
   });
 }
 

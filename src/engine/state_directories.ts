@@ -1,28 +1,29 @@
 /** The directories that state lives in. */
 import { MydockerError } from "../errors.ts";
-import { isErrno } from "../ffi/call.ts";
-import { makeDirectories, mkdir } from "../linux/file.ts";
+import { makeDirectories, statIfExists } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 
 /** An empty directory on which every container's root is mounted, each in its own mount namespace. */
 export const attachPoint = (paths: Paths): string => `${paths.run}/root`;
+
+/** Where the generated files of all containers are (etc_files.ts). */
+export const etcDirectory = (paths: Paths): string => `${paths.run}/etc`;
 
 /**
  * Makes what is missing, for root alone to look into.
  * @returns true when the machine was started since the last command
  */
 export function makeStateDirectories(paths: Paths): boolean {
-  try {
-    mkdir(attachPoint(paths), 0o700);
-  } catch (error) {
-    if (isErrno(error, "EEXIST")) return false;
-    if (!isErrno(error, "ENOENT")) throw unusable(paths.run, error);
-    attempt(paths.run, () => makeDirectories(attachPoint(paths)));
-  }
-  attempt(paths.run, () => makeDirectories(`${paths.run}/owners`));
+  if (statIfExists(attachPoint(paths)) !== undefined) return false;
+  attempt(paths.run, () => {
+    makeDirectories(`${paths.run}/owners`);
+    makeDirectories(etcDirectory(paths));
+  });
   attempt(paths.root, () => {
     for (const part of ["containers", "names"]) makeDirectories(`${paths.root}/${part}`);
   });
+  // Last: it says that the others are there.
+  attempt(paths.run, () => makeDirectories(attachPoint(paths)));
   return true;
 }
 

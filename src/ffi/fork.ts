@@ -4,7 +4,8 @@
  * Bun marks its one writable and executable mapping (the JIT's) MADV_DONTFORK, so a forked child
  * would fault on its first instruction there; MADV_DOFORK takes that back. The child has one thread:
  * no garbage-collector helpers, no event loop. A collection that is in progress at the moment of the
- * fork would never end in the child, so we collect just before. The child must be short and
+ * fork would never end in the child, so an older process collects just before (a young one has had
+ * none: docs/decisions/fork.md). The child must be short and
  * synchronous, and end in execve(2) or _exit(2). Undocumented behaviour of Bun, so nothing else in
  * the project may rely on it; `runtime/launch.ts` watches over the child.
  */
@@ -50,6 +51,19 @@ function prepareFork(): void {
   prepared = true;
 }
 
+/** A young process has not allocated enough for a first collection, in milliseconds since its start. */
+const YOUNG = 1000;
+
+/**
+ * Whether the collector may be at work on another thread, so that its work has to be finished
+ * first. In a process that was forked itself there is nobody to do it, nor to wait for.
+ */
+function mayBeCollecting(): boolean {
+  return (
+    !forked && (performance.now() > YOUNG || process.env["BUN_JSC_collectContinuously"] === "1")
+  );
+}
+
 /**
  * clone(2) without a new stack: fork, into new namespaces.
  * @param flags CLONE_NEW* bits
@@ -61,8 +75,7 @@ export function forkWithNamespaces(
 ): { pid: number; pidfd: number } | undefined {
   prepareFork();
   const pidfd = new Int32Array(1);
-  // In a process that was forked itself there is no collection to wait for, nor anybody to make one.
-  if (!forked) Bun.gc(true);
+  if (mayBeCollecting()) Bun.gc(true);
   const pid = check(
     "clone",
     args,
