@@ -1,0 +1,31 @@
+import { defineCommand, requireRoot } from "../../command.ts";
+import { forEachArgument } from "../../each.ts";
+import { print } from "../../output.ts";
+import { reportError } from "../../report.ts";
+
+export const command = defineCommand({
+  options: {
+    force: { type: "boolean", short: "f", description: "Kill those that run" },
+  },
+  positionals: {
+    usage: "CONTAINER [CONTAINER...]",
+    min: 1,
+    max: Number.POSITIVE_INFINITY,
+    complete: "container",
+  },
+  rules: { later: { link: "l", volumes: "v" } },
+  async run({ values, positionals }) {
+    requireRoot("mydocker rm");
+    const { removeContainer } = await import("../../../engine/remove.ts");
+    const { statePaths } = await import("../../../paths.ts");
+    const paths = statePaths();
+    return await forEachArgument(
+      positionals,
+      async (container) => {
+        removeContainer(paths, container, values.force);
+        await print(`${container}\n`);
+      },
+      reportError,
+    );
+  },
+});

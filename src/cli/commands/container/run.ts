@@ -1,0 +1,20 @@
+import { defineCommand, requireRoot } from "../../command.ts";
+import { composeRunOptions } from "../../run_options.ts";
+import { LATER_RUN_OPTIONS, RUN_OPTIONS } from "../../run_table.ts";
+
+export const command = defineCommand({
+  options: RUN_OPTIONS,
+  positionals: {
+    usage: "[IMAGE] [COMMAND] [ARG...]",
+    min: 0,
+    max: Number.POSITIVE_INFINITY,
+    complete: "image",
+  },
+  rules: { stopAtPositional: true, later: LATER_RUN_OPTIONS },
+  async run(input) {
+    const options = composeRunOptions(input);
+    requireRoot("mydocker run");
+    const { runContainer } = await import("../../../engine/run.ts");
+    return await runContainer(options);
+  },
+});

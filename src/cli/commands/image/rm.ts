@@ -1,0 +1,42 @@
+import { defineCommand, requireRoot } from "../../command.ts";
+import { forEachArgument } from "../../each.ts";
+import { print } from "../../output.ts";
+import { reportError } from "../../report.ts";
+
+export const command = defineCommand({
+  options: {
+    force: {
+      type: "boolean",
+      short: "f",
+      description: "Also when it has several names, or containers use it",
+    },
+  },
+  positionals: {
+    usage: "IMAGE [IMAGE...]",
+    min: 1,
+    max: Number.POSITIVE_INFINITY,
+    complete: "image",
+  },
+  rules: { later: { "no-prune": "", platform: "" } },
+  async run({ values, positionals }) {
+    requireRoot("mydocker rmi");
+    const { listContainers } = await import("../../../engine/list.ts");
+    const { removeImage } = await import("../../../images/remove.ts");
+    const { openImageStore } = await import("../../../images/store.ts");
+    const { statePaths } = await import("../../../paths.ts");
+    const paths = statePaths();
+    const store = openImageStore(paths.root);
+    const usedBy = (imageId: string) =>
+      listContainers(paths)
+        .filter(({ record }) => record.imageId === imageId)
+        .map(({ record, state }) => ({ id: record.id, running: state.status === "running" }));
+    return await forEachArgument(
+      positionals,
+      async (image) => {
+        const removed = removeImage(store, image, { force: values.force, usedBy });
+        await print(removed.map(({ action, what }) => `${action}: ${what}\n`).join(""));
+      },
+      reportError,
+    );
+  },
+});

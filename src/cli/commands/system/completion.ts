@@ -1,0 +1,22 @@
+import { UsageError } from "../../../errors.ts";
+import { defineCommand } from "../../command.ts";
+import { print } from "../../output.ts";
+
+const SHELLS = {
+  bash: () => import("../../completion/bash.ts"),
+  zsh: () => import("../../completion/zsh.ts"),
+  fish: () => import("../../completion/fish.ts"),
+} as const;
+
+export const command = defineCommand({
+  options: {},
+  positionals: { usage: "bash|zsh|fish", min: 1, max: 1, complete: Object.keys(SHELLS) },
+  async run({ positionals: [shell] }, tree) {
+    const load = Object.entries(SHELLS).find(([name]) => name === shell)?.[1];
+    if (load === undefined)
+      throw new UsageError(`no completion for ${shell}: there is bash, zsh and fish`);
+    const { completionScript } = await load();
+    const { completionModel } = await import("../../completion/model.ts");
+    await print(completionScript(await completionModel(tree)));
+  },
+});

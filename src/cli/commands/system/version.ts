@@ -1,0 +1,21 @@
+import { defineCommand } from "../../command.ts";
+import { print } from "../../output.ts";
+import { versionInfo, versionText } from "../../version_text.ts";
+
+export const command = defineCommand({
+  options: {
+    format: {
+      type: "value",
+      short: "f",
+      value: "format",
+      description: "json, or a Go template",
+      complete: ["json"],
+    },
+  },
+  positionals: { usage: "", min: 0, max: 0 },
+  async run({ values }) {
+    if (values.format === undefined) return void (await print(versionText()));
+    const { formatObject } = await import("../../format.ts");
+    return void (await print(formatObject(values.format, { Client: versionInfo() })));
+  },
+});

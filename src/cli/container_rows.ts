@@ -1,0 +1,55 @@
+/** Containers as the fields that `ps` shows. */
+import type { ContainerState, ContainerSummary } from "../engine/list.ts";
+import { ellipsis, humanAge, listedTime } from "./human.ts";
+import { quote } from "./quote.ts";
+
+export const CONTAINER_HEADINGS = {
+  ID: "CONTAINER ID",
+  Image: "IMAGE",
+  Command: "COMMAND",
+  CreatedAt: "CREATED AT",
+  RunningFor: "CREATED",
+  Ports: "PORTS",
+  State: "STATE",
+  Status: "STATUS",
+  Labels: "LABELS",
+  Networks: "NETWORKS",
+  Names: "NAMES",
+} as const;
+
+export const CONTAINER_FORMAT =
+  "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+
+export type ContainerRow = Readonly<Record<keyof typeof CONTAINER_HEADINGS, string>>;
+
+/** @param now milliseconds since 1970 */
+export function containerRow(
+  { record, state }: ContainerSummary,
+  now: number,
+  whole: boolean,
+): ContainerRow {
+  const command = record.command.join(" ");
+  return {
+    ID: whole ? record.id : record.id.slice(0, 12),
+    Image: record.image,
+    Command: quote(whole ? command : ellipsis(command, 20)),
+    CreatedAt: listedTime(record.created),
+    RunningFor: `${humanAge(record.created, now)} ago`,
+    Ports: "",
+    State: state.status,
+    Status: statusText(state, now),
+    Labels: Object.entries(record.labels)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(","),
+    Networks: record.options.network,
+    Names: record.name,
+  };
+}
+
+/** `Up 3 minutes`, `Exited (137) 2 hours ago`, `Created`. */
+export function statusText(state: ContainerState, now: number): string {
+  if (state.status === "created") return "Created";
+  if (state.status === "running") return `Up ${humanAge(state.startedAt, now)}`;
+  const { exitCode, finishedAt } = state.exit;
+  return `Exited (${exitCode}) ${humanAge(finishedAt, now)} ago`;
+}

@@ -1,0 +1,25 @@
+/** Commands on several objects. */
+import { MydockerError } from "../errors.ts";
+
+/**
+ * Does something for each of the arguments, going on when it fails for one, as Docker does.
+ * @param report is told of each failure
+ * @returns 0, or 1 when anything failed
+ */
+export async function forEachArgument(
+  args: readonly string[],
+  act: (arg: string) => void | Promise<void>,
+  report: (error: MydockerError) => void,
+): Promise<number> {
+  let exitCode = 0;
+  for (const arg of args) {
+    try {
+      await act(arg);
+    } catch (error) {
+      if (!(error instanceof MydockerError)) throw error;
+      report(error);
+      exitCode = 1;
+    }
+  }
+  return exitCode;
+}

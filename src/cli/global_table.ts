@@ -1,0 +1,15 @@
+/** Options that stand before the command. */
+import type { OptionTable } from "./option_table.ts";
+
+export const GLOBAL_OPTIONS = {
+  debug: {
+    type: "boolean",
+    short: "D",
+    description: "Show every kernel call, with its arguments and errno, on stderr",
+  },
+  version: {
+    type: "boolean",
+    short: "v",
+    description: "Show the version in one line",
+  },
+} as const satisfies OptionTable;

@@ -1,0 +1,24 @@
+/** Errors, as a person reads them. Loaded only when there is one. */
+import { MydockerError } from "../errors.ts";
+import { isDebugLog, log } from "../log.ts";
+
+/** One line, one more with the way out if it is known; the causes and the stack only with --debug. @returns the exit code */
+export function reportError(error: unknown): number {
+  log.error(messageOf(error));
+  if (error instanceof MydockerError && error.hint !== undefined) log.info(error.hint);
+  if (isDebugLog()) reportCauses(error);
+  return error instanceof MydockerError ? error.exitCode : 125;
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message || error.name : String(error);
+
+function reportCauses(error: unknown): void {
+  const seen = new Set<unknown>();
+  for (let at = error; at instanceof Error && !seen.has(at); at = at.cause) {
+    seen.add(at);
+    if (at !== error) log.debug(`caused by ${at.name}: ${at.message}`);
+    if (at instanceof AggregateError) for (const one of at.errors) log.debug(messageOf(one));
+    for (const line of (at.stack ?? "").split("\n").slice(1)) log.debug(line.trim());
+  }
+}

@@ -1,0 +1,115 @@
+/** From the parsed command line of `run` to what the engine is asked for. */
+import type { MountRequest, RunOptions } from "../engine/run_options.ts";
+import { MydockerError, UsageError } from "../errors.ts";
+import { SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
+import { getcwd, ifExists, lstat, readFile } from "../linux/file.ts";
+import type { ParsedCommandLine } from "./argv.ts";
+import { defined } from "./defined.ts";
+import { readEnvironment } from "./environment.ts";
+import { composeResources } from "./run_resources.ts";
+import type { RUN_OPTIONS } from "./run_table.ts";
+import { parseKeyValueFile, parseLabel } from "./values/key_values.ts";
+import { absolutePath } from "./values/path.ts";
+
+type Input = ParsedCommandLine<typeof RUN_OPTIONS>;
+
+/** @throws {UsageError} when options contradict each other, or a file they name is not as it should be */
+export function composeRunOptions({ values, positionals }: Input): RunOptions {
+  const [image, ...args] = positionals;
+  const network = values.network ?? "none";
+  const uts = values.uts ?? "private";
+  if (uts === "host" && (values.hostname ?? values.domainname) !== undefined)
+    throw new UsageError("conflicting options: hostname and the UTS mode");
+  const adjustment = values["oom-score-adj"];
+  if (adjustment !== undefined && Math.abs(adjustment) > 1000)
+    throw new UsageError(`Invalid value ${adjustment}, range for oom score adj is [-1000, 1000]`);
+  if (values.cidfile !== undefined) checkIdFile(values.cidfile);
+  return {
+    args: values.rootfs === undefined ? args : positionals,
+    remove: values.rm,
+    interactive: values.interactive,
+    tty: values.tty,
+    init: values.init,
+    privileged: values.privileged,
+    readonlyRoot: values["read-only"],
+    noNewPrivileges: values["security-opt"].at(-1)?.noNewPrivileges ?? false,
+    groupAdd: values["group-add"],
+    env: composeEnvironment(values["env-file"], values.env),
+    labels: composeLabels(values["label-file"], values.label),
+    mounts: composeMounts(values.volume, values.mount, values.tmpfs),
+    network,
+    pid: values.pid ?? "private",
+    ipc: values.ipc ?? "private",
+    uts,
+    capAdd: values["cap-add"],
+    capDrop: values["cap-drop"],
+    ulimits: [...new Map(values.ulimit.map((limit) => [limit.name, limit])).values()],
+    sysctls: Object.fromEntries(values.sysctl),
+    resources: composeResources(values, navigator.hardwareConcurrency),
+    sigProxy: values["sig-proxy"],
+    ...defined({
+      image: values.rootfs === undefined ? image : undefined,
+      rootfs: values.rootfs === undefined ? undefined : absolutePath(values.rootfs, getcwd()),
+      name: values.name,
+      hostname: values.hostname,
+      domainname: values.domainname,
+      workdir: values.workdir,
+      user: values.user,
+      entrypoint: values.entrypoint,
+      shmSize: values["shm-size"] || undefined,
+      oomScoreAdj: adjustment,
+      stopSignal: values["stop-signal"],
+      cidfile: values.cidfile === undefined ? undefined : absolutePath(values.cidfile, getcwd()),
+    }),
+  };
+}
+
+function checkIdFile(path: string): void {
+  if (ifExists(() => lstat(path)) !== undefined)
+    throw new MydockerError(
+      `container ID file found, make sure the other container isn't running or delete ${path}`,
+      { exitCode: 125 },
+    );
+}
+
+/** Files first, then `-e`. A NAME alone takes the value that it has here, if it has one. */
+function composeEnvironment(files: readonly string[], given: readonly string[]): string[] {
+  const lookUp = readEnvironment();
+  const passOn = (entry: string): string => {
+    const value = entry.includes("=") ? undefined : lookUp(entry);
+    return value === undefined ? entry : `${entry}=${value}`;
+  };
+  // A file's NAME that is not set here is no variable; of -e it is one to take away.
+  const fromFiles = files
+    .flatMap(readPairs)
+    .map(passOn)
+    .filter((entry) => entry.includes("="));
+  return [...fromFiles, ...given.map(passOn)];
+}
+
+function composeLabels(
+  files: readonly string[],
+  given: readonly (readonly [string, string])[],
+): Readonly<Record<string, string>> {
+  return Object.fromEntries([...files.flatMap(readPairs).map(parseLabel), ...given]);
+}
+
+function readPairs(file: string): string[] {
+  try {
+    return parseKeyValueFile(readFile(file), file);
+  } catch (cause) {
+    if (!(cause instanceof SysError)) throw cause;
+    throw new MydockerError(`open ${file}: ${errnoText(cause.errno)}`, { exitCode: 125, cause });
+  }
+}
+
+function composeMounts(...lists: readonly (readonly MountRequest[])[]): readonly MountRequest[] {
+  const mounts = lists.flat();
+  const targets = new Set<string>();
+  for (const { target } of mounts) {
+    if (targets.has(target)) throw new UsageError(`Duplicate mount point: ${target}`);
+    targets.add(target);
+  }
+  return mounts;
+}

@@ -1,0 +1,48 @@
+/** Namespace modes and security options, as far as this version has them. */
+import type { RunOptions } from "../../engine/run_options.ts";
+import { UsageError } from "../../errors.ts";
+import { quote } from "../quote.ts";
+
+/** `--network`. */
+export function parseNetwork(text: string): RunOptions["network"] {
+  if (text === "none" || text === "host") return text;
+  throw new UsageError(
+    `network ${quote(text)} is not part of this version: use --network none or --network host`,
+  );
+}
+
+/** `--pid`. */
+export function parsePid(text: string): RunOptions["pid"] {
+  return parseMode(text, ["private", "host"], "PID");
+}
+
+/** `--ipc`. */
+export function parseIpc(text: string): RunOptions["ipc"] {
+  return parseMode(text, ["private", "host"], "IPC");
+}
+
+/** `--uts`. */
+export function parseUts(text: string): RunOptions["uts"] {
+  return parseMode(text, ["private", "host"], "UTS");
+}
+
+/** Modes of Docker's that need another container, or a way to be joined by one. */
+const SHARED_MODES = /^(container:.+|shareable|none)$/;
+
+function parseMode<T extends string>(text: string, modes: readonly T[], kind: string): T {
+  const mode = modes.find((name) => name === (text === "" ? "private" : text));
+  if (mode !== undefined) return mode;
+  if (SHARED_MODES.test(text))
+    throw new UsageError(`${kind} mode ${quote(text)} is not supported by this version yet`);
+  throw new UsageError(`invalid ${kind} mode`);
+}
+
+/** `--security-opt`: only whether it is no_new_privs, and which way. */
+export function parseSecurityOption(text: string): { readonly noNewPrivileges: boolean } {
+  const [, name = "", value] = /^([^=:]*)(?:[=:](.*))?$/s.exec(text) ?? [];
+  if (name === "no-new-privileges" && (value === undefined || /^(true|false)$/.test(value)))
+    return { noNewPrivileges: value !== "false" };
+  if (/^(seccomp|apparmor|label|systempaths|writable-cgroups)$/.test(name))
+    throw new UsageError(`security option ${quote(name)} is not supported by this version yet`);
+  throw new UsageError(`Invalid --security-opt: ${quote(text)}`);
+}

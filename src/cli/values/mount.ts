@@ -1,0 +1,110 @@
+/** `--mount type=bind|tmpfs,…`: keys, quoting and errors as in Docker's opts/mount.go. */
+import type { MountRequest } from "../../engine/run_options.ts";
+import { UsageError } from "../../errors.ts";
+import { parseCsvRecord } from "./csv.ts";
+import { absolutePath, isRelativePath } from "./path.ts";
+import { sizeOf } from "./size.ts";
+import { mountTarget, noVolumes, PROPAGATIONS } from "./volume.ts";
+
+/** Every key, under the name it is kept by. */
+const KEYS: Readonly<Record<string, string>> = {
+  type: "type",
+  source: "source",
+  src: "source",
+  target: "target",
+  dst: "target",
+  destination: "target",
+  readonly: "readonly",
+  ro: "readonly",
+  // Only Docker Desktop heeds it.
+  consistency: "consistency",
+  "bind-propagation": "bind-propagation",
+  "bind-nonrecursive": "bind-nonrecursive",
+  "tmpfs-size": "tmpfs-size",
+  "tmpfs-mode": "tmpfs-mode",
+};
+/** Keys that may stand without a value. */
+const SWITCHES = new Set(["readonly", "ro", "bind-nonrecursive"]);
+
+/** One `--mount`. @param cwd the directory that `./x` starts from, absolute */
+export function parseMount(text: string, cwd: () => string): MountRequest {
+  const fields = readFields(text);
+  const type = (fields.get("type") ?? "volume").toLowerCase();
+  if (type === "volume") throw noVolumes("volumes");
+  if (type !== "bind" && type !== "tmpfs")
+    throw new UsageError(`mount type '${type}' is not supported: use bind or tmpfs`);
+  const other = type === "bind" ? "tmpfs" : "bind";
+  if ([...fields.keys()].some((key) => key.startsWith(`${other}-`)))
+    throw new UsageError(`cannot mix '${other}-*' options with mount type '${type}'`);
+  const given = fields.get("target");
+  if (given === undefined || given === "") throw new UsageError("target is required");
+  const context = `invalid mount config for type "${type}"`;
+  const target = mountTarget(given, context);
+  return type === "bind"
+    ? bind(fields, target, context, cwd)
+    : { type, target, options: tmpfsOptions(fields, context) };
+}
+
+function readFields(text: string): Map<string, string> {
+  if (text === "") throw new UsageError("value is empty");
+  const fields = new Map<string, string>();
+  for (const field of parseCsvRecord(text)) {
+    const sign = field.indexOf("=");
+    const key = (sign < 0 ? field : field.slice(0, sign)).toLowerCase();
+    const value = sign < 0 ? "true" : field.slice(sign + 1);
+    if (sign < 0 && !SWITCHES.has(key))
+      throw new UsageError(`invalid field '${field}' must be a key=value pair`);
+    const name = Object.hasOwn(KEYS, key) ? KEYS[key] : undefined;
+    if (name === undefined) throw new UsageError(`unexpected key '${key}' in '${field}'`);
+    if (SWITCHES.has(key) && !/^(1|t|true|0|f|false)$/i.test(value))
+      throw new UsageError(`invalid value for ${key}: ${value}`);
+    fields.set(name, value);
+  }
+  return fields;
+}
+
+const isOn = (value: string | undefined): boolean =>
+  value !== undefined && /^(1|t|true)$/i.test(value);
+
+function bind(
+  fields: ReadonlyMap<string, string>,
+  target: string,
+  context: string,
+  cwd: () => string,
+): MountRequest {
+  const source = fields.get("source") ?? "";
+  if (source === "") throw new UsageError(`${context}: field Source must not be empty`);
+  if (!source.startsWith("/") && !isRelativePath(source))
+    throw new UsageError(`${context}: invalid mount path: '${source}' mount path must be absolute`);
+  const asked = fields.get("bind-propagation");
+  const propagation = PROPAGATIONS.find((name) => name === asked?.toLowerCase());
+  if (asked !== undefined && propagation === undefined)
+    throw new UsageError(`${context}: invalid propagation mode: ${asked}`);
+  return {
+    type: "bind",
+    source: absolutePath(source, cwd()),
+    target,
+    readonly: isOn(fields.get("readonly")),
+    createSource: false,
+    recursive: !isOn(fields.get("bind-nonrecursive")),
+    ...(propagation === undefined ? {} : { propagation }),
+  };
+}
+
+function tmpfsOptions(fields: ReadonlyMap<string, string>, context: string): string[] {
+  if (fields.has("source")) throw new UsageError(`${context}: field Source must not be specified`);
+  const options: string[] = [];
+  if (isOn(fields.get("readonly"))) options.push("ro");
+  const size = fields.get("tmpfs-size");
+  if (size !== undefined) {
+    const bytes = sizeOf(size);
+    if (bytes === undefined) throw new UsageError(`invalid value for tmpfs-size: ${size}`);
+    options.push(`size=${bytes}`);
+  }
+  const mode = fields.get("tmpfs-mode");
+  if (mode !== undefined) {
+    if (!/^[0-7]{1,6}$/.test(mode)) throw new UsageError(`invalid value for tmpfs-mode: ${mode}`);
+    options.push(`mode=${mode}`);
+  }
+  return options;
+}
