@@ -58,6 +58,9 @@ async function compile(options: ExecutableOptions, outfile: string): Promise<voi
     format: "esm",
     bytecode: true,
     minify: true,
+    // A chunk for each dynamic import, so that a command loads its own code only: all of it in one
+    // chunk took `version` from 1.2 to 1.5 times an empty program's time.
+    splitting: true,
     sourcemap: "none",
     env: "disable",
     define: Object.fromEntries(
