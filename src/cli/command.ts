@@ -43,6 +43,8 @@ export interface Command {
   readonly options: OptionTable;
   readonly positionals: Positionals;
   readonly rules: ParseRules;
+  /** The exit code for its failures: 1, but for a command that ends with the container's own. */
+  readonly failureCode: number;
   /** Parses the arguments, and returns what is left to do; undefined when `--help` was asked for. */
   readonly prepare: (
     args: readonly string[],
@@ -56,13 +58,15 @@ export function defineCommand<const T extends OptionTable>(definition: {
   readonly options: T;
   readonly positionals: Positionals;
   readonly rules?: ParseRules;
+  readonly failureCode?: number;
   readonly run: Run<T>;
 }): Command {
-  const { options, positionals, rules = {}, run } = definition;
+  const { options, positionals, rules = {}, failureCode = 1, run } = definition;
   return {
     options,
     positionals,
     rules,
+    failureCode,
     prepare(args, path, tree) {
       const input = parseCommandLine(options, args, rules);
       if (input.help) return undefined;

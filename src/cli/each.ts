@@ -1,6 +1,4 @@
 /** Commands on several objects. */
-import { MydockerError } from "../errors.ts";
-
 /**
  * Does something for each of the arguments, going on when it fails for one, as Docker does.
  * @param report is told of each failure
@@ -9,14 +7,13 @@ import { MydockerError } from "../errors.ts";
 export async function forEachArgument(
   args: readonly string[],
   act: (arg: string) => void | Promise<void>,
-  report: (error: MydockerError) => void,
+  report: (error: unknown) => void,
 ): Promise<number> {
   let exitCode = 0;
   for (const arg of args) {
     try {
       await act(arg);
     } catch (error) {
-      if (!(error instanceof MydockerError)) throw error;
       report(error);
       exitCode = 1;
     }

@@ -92,7 +92,8 @@ async function render(command: CommandDef, positionals = ""): Promise<string> {
   const usage = await renderUsage(command);
   const { isTerminal } = await import("../linux/tty.ts");
   const text = isTerminal(1) ? usage : Bun.stripANSI(usage);
-  return `${withPositionals(text, positionals)}\n`;
+  // The last column is padded as well.
+  return `${withPositionals(text, positionals).replace(/ +$/gm, "")}\n`;
 }
 
 /** Puts the positionals, whose count citty cannot express, behind the usage line's options. */

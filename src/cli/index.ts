@@ -11,12 +11,18 @@ import { commandPath, lookUp, TREE } from "./tree.ts";
  * @returns the exit code
  */
 export async function main(args: readonly string[]): Promise<number> {
+  const called: Called = { failureCode: 1 };
   try {
-    return await dispatch(await exactBytes(args));
+    return await dispatch(await exactBytes(args), called);
   } catch (error) {
     const { reportError } = await import("./report.ts");
-    return reportError(error);
+    return reportError(error, called.failureCode);
   }
+}
+
+/** What the command that is running makes of errors. */
+interface Called {
+  failureCode: number;
 }
 
 /** Bun turns bytes that are not UTF-8 into U+FFFD: where there is one, the kernel is asked. */
@@ -26,7 +32,7 @@ async function exactBytes(args: readonly string[]): Promise<readonly string[]> {
   return readFile("/proc/self/cmdline").split("\0").slice(0, -1).slice(-args.length);
 }
 
-async function dispatch(args: readonly string[]): Promise<number> {
+async function dispatch(args: readonly string[], called: Called): Promise<number> {
   const global = parseGlobals(args);
   if (global.values.debug) await enableDebug();
   if (global.help || (global.positionals.length === 0 && !global.values.version))
@@ -47,6 +53,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   }
   const path = commandPath(found.entry);
   const { command } = await found.entry.load();
+  called.failureCode = command.failureCode;
   const run = at(path, () => command.prepare(found.rest, path, TREE));
   if (run === undefined) {
     const { commandHelp } = await import("./help.ts");

@@ -1,4 +1,5 @@
 /** stdout. */
+import { MydockerError } from "../errors.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
 
 /**
@@ -10,7 +11,9 @@ import { encodeBytes } from "../ffi/bytes.ts";
 export async function print(text: string): Promise<void> {
   try {
     await Bun.write(Bun.stdout, encodeBytes(text));
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EPIPE")) throw error;
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause;
+    if ("code" in cause && cause.code === "EPIPE") return;
+    throw new MydockerError(`cannot write to stdout: ${cause.message}`, { cause });
   }
 }

@@ -2,12 +2,16 @@
 import { MydockerError } from "../errors.ts";
 import { isDebugLog, log } from "../log.ts";
 
-/** One line, one more with the way out if it is known; the causes and the stack only with --debug. @returns the exit code */
-export function reportError(error: unknown): number {
+/**
+ * One line, one more with the way out if it is known; the causes and the stack only with --debug.
+ * @param failureCode the exit code when the error names none of its own
+ * @returns the exit code
+ */
+export function reportError(error: unknown, failureCode = 1): number {
   log.error(messageOf(error));
   if (error instanceof MydockerError && error.hint !== undefined) log.info(error.hint);
   if (isDebugLog()) reportCauses(error);
-  return error instanceof MydockerError ? error.exitCode : 125;
+  return error instanceof MydockerError && error.exitCode !== 1 ? error.exitCode : failureCode;
 }
 
 const messageOf = (error: unknown): string =>

@@ -6,7 +6,7 @@ import { LATER_COMMANDS, wordsAfter } from "./tree.ts";
 export function unknownCommand(word: string, group?: string): MydockerError {
   const path = group === undefined ? "mydocker" : `mydocker ${group}`;
   if (LATER_COMMANDS.has(word))
-    return new MydockerError(`${path} ${word} is not supported by this version yet`);
+    return new MydockerError(`'${path} ${word}' is not supported by this version yet`);
   const nearest = nearestWord(word, wordsAfter(group));
   const suggestion = nearest === undefined ? "" : `Did you mean '${path} ${nearest}'? `;
   return new MydockerError(`'${word}' is not a ${path} command.`, {

@@ -11,6 +11,7 @@ export const command = defineCommand({
     complete: "image",
   },
   rules: { stopAtPositional: true, later: LATER_RUN_OPTIONS },
+  failureCode: 125,
   async run(input) {
     const options = composeRunOptions(input);
     requireRoot("mydocker run");

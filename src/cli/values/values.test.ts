@@ -1,0 +1,212 @@
+import { describe, expect, test } from "bun:test";
+import { parseCapability } from "./capability.ts";
+import { parseCpuList } from "./cpuset.ts";
+import { parseCsvRecord } from "./csv.ts";
+import { parseContainerName, parseHostname, parseWorkdir } from "./identity.ts";
+import { parseIpc, parseNetwork, parsePid, parseSecurityOption } from "./isolation.ts";
+import { parseCpus, parseInteger } from "./number.ts";
+import { cleanPath } from "./path.ts";
+import { parseSignal } from "./signal.ts";
+import { parseSize, parseSizeOrUnlimited } from "./size.ts";
+import { parseUlimit } from "./ulimit.ts";
+
+/** Rows of [text, value], or of [text, Error with the message]. */
+function table<T>(name: string, parse: (text: string) => T, rows: readonly [string, T | Error][]) {
+  describe(name, () => {
+    test.each([...rows])("%j", (text, expected) => {
+      if (expected instanceof Error) expect(() => parse(text)).toThrow(expected.message);
+      else expect<unknown>(parse(text)).toEqual(expected);
+    });
+  });
+}
+
+const UNLIMITED = 2n ** 64n - 1n;
+
+table("sizes", parseSize, [
+  ["0", 0],
+  ["512", 512],
+  ["512b", 512],
+  ["64k", 65536],
+  ["64m", 67108864],
+  ["64M", 67108864],
+  ["64mb", 67108864],
+  ["64MiB", 67108864],
+  ["64 m", 67108864],
+  ["1.5g", 1610612736],
+  ["0.3k", 307],
+  ["1t", 2 ** 40],
+  ["1p", 2 ** 50],
+  ["", new Error("invalid size: ''")],
+  ["abc", new Error("invalid size: 'abc'")],
+  ["-1", new Error("invalid size: '-1'")],
+  ["64x", new Error("invalid size: '64x'")],
+  ["1.2.3", new Error("invalid size: '1.2.3'")],
+  [".5m", new Error("invalid size: '.5m'")],
+  ["64m ", new Error("invalid size: '64m '")],
+  ["9999p", new Error("invalid size: '9999p'")],
+]);
+
+table("memory and swap", parseSizeOrUnlimited, [
+  ["-1", -1],
+  ["1k", 1024],
+  ["-2", new Error("invalid size: '-2'")],
+]);
+
+table("integers", parseInteger, [
+  ["0", 0],
+  ["-1", -1],
+  ["+5", 5],
+  ["1e3", new Error('strconv.ParseInt: parsing "1e3": invalid syntax')],
+  ["", new Error('strconv.ParseInt: parsing "": invalid syntax')],
+  [
+    "99999999999999999999",
+    new Error('strconv.ParseInt: parsing "99999999999999999999": value out of range'),
+  ],
+]);
+
+table("cpus", parseCpus, [
+  ["1", 1],
+  ["1.5", 1.5],
+  [".5", 0.5],
+  ["0.000000001", 1e-9],
+  ["3/2", 1.5],
+  ["abc", new Error("failed to parse abc as a rational number")],
+  ["1/0", new Error("failed to parse 1/0 as a rational number")],
+  ["-1", new Error("failed to parse -1 as a rational number")],
+  ["", new Error("failed to parse  as a rational number")],
+  ["0.0000000001", new Error("value is too precise")],
+  ["1/3", new Error("value is too precise")],
+]);
+
+table("ulimits", parseUlimit, [
+  ["nofile=1024", { name: "RLIMIT_NOFILE", soft: 1024n, hard: 1024n }],
+  ["nofile=1024:2048", { name: "RLIMIT_NOFILE", soft: 1024n, hard: 2048n }],
+  ["core=-1", { name: "RLIMIT_CORE", soft: UNLIMITED, hard: UNLIMITED }],
+  ["nproc=5:unlimited", { name: "RLIMIT_NPROC", soft: 5n, hard: UNLIMITED }],
+  ["as=1", { name: "RLIMIT_AS", soft: 1n, hard: 1n }],
+  ["nofile", new Error("invalid ulimit argument: nofile")],
+  ["foo=1", new Error("invalid ulimit type: foo")],
+  ["NOFILE=1", new Error("invalid ulimit type: NOFILE")],
+  ["nofile=a", new Error('strconv.ParseInt: parsing "a": invalid syntax')],
+  ["nofile=", new Error('strconv.ParseInt: parsing "": invalid syntax')],
+  ["nofile=1:2:3", new Error("too many limit value arguments - 1:2:3")],
+  ["nofile=2:1", new Error("ulimit soft limit must be less than or equal to hard limit: 2 > 1")],
+  [
+    "nofile=-1:1",
+    new Error("ulimit soft limit must be less than or equal to hard limit: unlimited > 1"),
+  ],
+  ["nofile=9223372036854775808", new Error("value out of range")],
+]);
+
+table("signals", parseSignal, [
+  ["TERM", 15],
+  ["SIGTERM", 15],
+  ["sigterm", 15],
+  ["15", 15],
+  ["KILL", 9],
+  ["IOT", 6],
+  ["RTMIN", 34],
+  ["RTMIN+3", 37],
+  ["SIGRTMAX-1", 63],
+  ["64", 64],
+  ["0", new Error("Invalid signal: 0")],
+  ["65", new Error("Invalid signal: 65")],
+  ["FOO", new Error("Invalid signal: FOO")],
+  ["RTMIN+31", new Error("Invalid signal: RTMIN+31")],
+  ["", new Error("Invalid signal: ")],
+  ["toString", new Error("Invalid signal: toString")],
+]);
+
+table("capabilities", parseCapability, [
+  ["NET_ADMIN", "CAP_NET_ADMIN"],
+  ["cap_net_admin", "CAP_NET_ADMIN"],
+  ["all", "ALL"],
+  ["CAP_ALL", "ALL"],
+  ["FOO", new Error('unknown capability: "CAP_FOO"')],
+  ["", new Error('unknown capability: "CAP_"')],
+]);
+
+table("cpu lists", parseCpuList, [
+  ["0", "0"],
+  ["0-2,4", "0-2,4"],
+  ["2-0", new Error("invalid list of numbers")],
+  ["0,", new Error("invalid list of numbers")],
+  ["", new Error("invalid list of numbers")],
+  ["a", new Error("invalid list of numbers")],
+]);
+
+table("container names", parseContainerName, [
+  ["web", "web"],
+  ["a_b.c-1", "a_b.c-1"],
+  ["a", new Error("Invalid container name (a), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")],
+  ["-web", new Error("Invalid container name (-web)")],
+  ["../x", new Error("Invalid container name (../x)")],
+  ["a\nb", new Error("Invalid container name")],
+]);
+
+table("host names", parseHostname, [
+  ["box", "box"],
+  ["box-1.example.org", "box-1.example.org"],
+  ["a".repeat(64), "a".repeat(64)],
+  ["a".repeat(65), new Error("invalid hostname format")],
+  ["-a", new Error("invalid hostname format: -a")],
+  ["a b", new Error("invalid hostname format: a b")],
+  ["", new Error("invalid hostname format: ")],
+]);
+
+table("working directories", parseWorkdir, [
+  ["/a//b/../c/", "/a/c"],
+  ["/", "/"],
+  ["rel", new Error("the working directory 'rel' is invalid, it needs to be an absolute path")],
+]);
+
+table("networks", parseNetwork, [
+  ["none", "none"],
+  ["host", "host"],
+  ["bridge", new Error('network "bridge" is not part of this version')],
+]);
+
+table("pid modes", parsePid, [
+  ["host", "host"],
+  ["private", "private"],
+  ["", "private"],
+  ["foo", new Error("invalid PID mode")],
+  ["container:x", new Error('PID mode "container:x" is not supported by this version yet')],
+]);
+
+table("ipc modes", parseIpc, [
+  ["private", "private"],
+  ["shareable", new Error('IPC mode "shareable" is not supported by this version yet')],
+  ["foo", new Error("invalid IPC mode")],
+]);
+
+table("security options", (text) => parseSecurityOption(text).noNewPrivileges, [
+  ["no-new-privileges", true],
+  ["no-new-privileges=true", true],
+  ["no-new-privileges:true", true],
+  ["no-new-privileges:false", false],
+  ["no-new-privileges=maybe", new Error('Invalid --security-opt: "no-new-privileges=maybe"')],
+  ["seccomp=unconfined", new Error('security option "seccomp" is not supported')],
+  ["foo", new Error('Invalid --security-opt: "foo"')],
+]);
+
+table("records of comma-separated values", parseCsvRecord, [
+  ["a,b", ["a", "b"]],
+  ["a", ["a"]],
+  ["", [""]],
+  ["a,", ["a", ""]],
+  [",a", ["", "a"]],
+  ['"a,b",c', ["a,b", "c"]],
+  ['"say ""x""",c', ['say "x"', "c"]],
+  ['"",x', ["", "x"]],
+  ['a"b', new Error('bare " in non-quoted-field')],
+  ['"a', new Error('extraneous or missing " in quoted-field')],
+  ['"a"b', new Error('extraneous or missing " in quoted-field')],
+]);
+
+table("clean paths", cleanPath, [
+  ["/", "/"],
+  ["/..", "/"],
+  ["//a/./b/", "/a/b"],
+  ["/a/../../b", "/b"],
+]);
