@@ -6,6 +6,7 @@ import { close, O, open, pipe } from "../linux/fd.ts";
 import { makeDirectories } from "../linux/file.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { planRootfs } from "../rootfs/plan.ts";
+import type { InitPlan } from "../runtime/init.ts";
 import { LaunchError, launch, type Started } from "../runtime/launch.ts";
 import type { Spec } from "../runtime/spec.ts";
 import { explainOverlay, planOverlay } from "../storage/overlay.ts";
@@ -18,6 +19,7 @@ import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
 import { buildSpec } from "./spec_builder.ts";
 import { attachPoint } from "./state_directories.ts";
+import { warmUp } from "./warm_up.ts";
 
 /** A container whose command is running. */
 export interface RunningContainer extends Started {
@@ -35,7 +37,7 @@ export function startContainer(
   container: CreatedContainer,
   undo: DisposableStack,
 ): RunningContainer {
-  const { paths, record, root, store } = container;
+  const { paths, record, root } = container;
   const { id, options } = record;
   const layout = readLayout();
   const cgroup = createCgroup(layout, container.ownership.record.cgroup);
@@ -59,7 +61,6 @@ export function startContainer(
     },
   });
   makeBindSources(options);
-  store.writeConfig(id, spec);
   using streams = new DisposableStack();
   const { theirs, ours } = openStreams(options, streams);
   const started = launchOn(container, spec, cgroup, theirs);
@@ -78,7 +79,7 @@ function launchOn(
   const directory = store.directory(record.id);
   const windowSize = options.tty ? (getWindowSize(0) ?? getWindowSize(1)) : undefined;
   try {
-    return launch({
+    const plan: InitPlan = {
       spec,
       mounts: planRootfs(spec),
       root: {
@@ -99,6 +100,10 @@ function launchOn(
       },
       dieWithParent: true,
       reaper: options.init,
+    };
+    return launch(plan, () => {
+      store.writeConfig(record.id, spec);
+      warmUp();
     });
   } catch (error) {
     if (!(error instanceof LaunchError)) throw error;

@@ -224,21 +224,24 @@ export function unlink(path: string, dirfd: number = AT_FDCWD): void {
 /** unlink(2) of what may not be there. */
 export function unlinkIfExists(path: string, dirfd: number = AT_FDCWD): void {
   const bytes = cString(path);
-  checkUnless("unlink", ["ENOENT"], () => ({ path }), libc.unlinkat(dirfd, bytes, 0));
+  checkUnless("unlink", ["ENOENT", "ENOTDIR"], () => ({ path }), libc.unlinkat(dirfd, bytes, 0));
 }
 
 /** rmdir(2) of what may not be there. @returns false when it is not empty, or busy */
 export function rmdirIfEmpty(path: string, dirfd: number = AT_FDCWD): boolean {
   const bytes = cString(path);
-  const result = libc.unlinkat(dirfd, bytes, AT_REMOVEDIR);
-  if (result === 0) return true;
   try {
-    check("rmdir", () => ({ path }), result);
+    checkUnless(
+      "rmdir",
+      ["ENOENT", "ENOTDIR"],
+      () => ({ path }),
+      libc.unlinkat(dirfd, bytes, AT_REMOVEDIR),
+    );
+    return true;
   } catch (error) {
-    if (isErrno(error, "ENOENT")) return true;
-    if (!isErrno(error, "ENOTEMPTY", "EBUSY")) throw error;
+    if (!isErrno(error, "ENOTEMPTY", "EEXIST", "EBUSY")) throw error;
+    return false;
   }
-  return false;
 }
 
 /** rmdir(2). */

@@ -43,20 +43,22 @@ class StuckError extends Error {}
 /**
  * Starts the first process in its new namespaces and waits until the command is executed. By a
  * fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process.
+ * @param meanwhile done while init works: this process would only wait. It is called again when there is a second try.
  * @throws {LaunchError}
  */
-export function launch(plan: InitPlan): Started {
+export function launch(plan: InitPlan, meanwhile: () => void = () => undefined): Started {
   if (process.env["MYDOCKER_FORK"] !== "stage") {
     try {
-      return launchByFork(plan);
+      return launchByFork(plan, meanwhile);
     } catch (error) {
       if (!(error instanceof StuckError)) throw error;
     }
   }
+  meanwhile();
   return launchByStage(plan);
 }
 
-function launchByFork(plan: InitPlan): Started {
+function launchByFork(plan: InitPlan, meanwhile: () => void): Started {
   const [ours, theirs] = messagePair();
   const flags = cloneFlags(plan.spec.linux.namespaces);
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
@@ -65,6 +67,14 @@ function launchByFork(plan: InitPlan): Started {
     return runInit(plan, theirs);
   }
   close(theirs);
+  try {
+    meanwhile();
+  } catch (error) {
+    pidfdSendSignal(child.pidfd, SIGNALS.SIGKILL);
+    waitExit(P_PIDFD, child.pidfd);
+    for (const fd of [child.pidfd, ours]) close(fd);
+    throw error;
+  }
   return awaitExec(ours, child);
 }
 
