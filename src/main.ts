@@ -2,6 +2,11 @@
 
 const args = process.argv.slice(2);
 
+if (args[0] === "internal-init-stage") {
+  const { runStage } = await import("./runtime/stage.ts");
+  runStage(args.slice(1));
+}
+
 if (process.argv0.endsWith("-oci") || args[0] === "oci") {
   const { refuseOci } = await import("./cli/oci_refusal.ts");
   process.exit(refuseOci());

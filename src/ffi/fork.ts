@@ -21,6 +21,7 @@ const SYS_clone = process.arch === "arm64" ? 220 : 56;
 
 let prepared = false;
 let forked = false;
+let forks = 0;
 
 function readMaps(): string {
   const O_CLOEXEC = 0o2000000;
@@ -51,17 +52,20 @@ function prepareFork(): void {
   prepared = true;
 }
 
-/** A young process has not allocated enough for a first collection, in milliseconds since its start. */
-const YOUNG = 1000;
+/**
+ * A process younger than this, in milliseconds since its start, has not allocated enough for a first
+ * collection; by the second fork it may have.
+ */
+const YOUNG = 200;
 
 /**
  * Whether the collector may be at work on another thread, so that its work has to be finished
  * first. In a process that was forked itself there is nobody to do it, nor to wait for.
  */
 function mayBeCollecting(): boolean {
-  return (
-    !forked && (performance.now() > YOUNG || process.env["BUN_JSC_collectContinuously"] === "1")
-  );
+  if (forked) return false;
+  const first = forks++ === 0;
+  return !first || performance.now() > YOUNG || process.env["BUN_JSC_collectContinuously"] === "1";
 }
 
 /**
