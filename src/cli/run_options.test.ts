@@ -97,7 +97,7 @@ test("every option of the table that takes a word arrives", () => {
     capAdd: ["ALL"],
     capDrop: ["CAP_CHOWN"],
     sysctls: { "net.a": "1" },
-    ulimits: [{ name: "RLIMIT_CORE", soft: 0n, hard: 0n }],
+    ulimits: [{ name: "RLIMIT_CORE", soft: 0, hard: 0 }],
     noNewPrivileges: true,
     network: "host",
     pid: "host",
@@ -143,7 +143,7 @@ test("labels come from files, then from -l", () => {
 });
 
 test("of one ulimit the last counts", () => {
-  expect(compose("--ulimit", "core=0", "--ulimit", "core=1").ulimits).toMatchObject([{ soft: 1n }]);
+  expect(compose("--ulimit", "core=0", "--ulimit", "core=1").ulimits).toMatchObject([{ soft: 1 }]);
 });
 
 test.each<[string[], string]>([

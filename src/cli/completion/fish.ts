@@ -74,12 +74,14 @@ function optionLine(paths: readonly string[] | "", option: CompletedOption): str
   const argument =
     value === undefined
       ? ""
-      : value.complete === undefined
-        ? " -x"
-        : ` -r ${offer(value.complete)}`;
+      : ` ${value.complete === undefined ? "-x" : valueOffer(value.complete)}`;
   const where = condition(paths === "" ? [""] : paths);
   return `complete -c mydocker ${where} ${names.join(" ")}${argument} -d ${quote(description)}`;
 }
+
+/** Files come with `-r`, anything else instead of them with `-x`. */
+const valueOffer = (complete: Completion): string =>
+  `${complete === "file" ? "-r" : "-x"} ${offer(complete)}`;
 
 function offer(complete: Completion): string {
   switch (complete) {

@@ -3,8 +3,8 @@ import type { UlimitRequest } from "../../engine/run_options.ts";
 import { UsageError } from "../../errors.ts";
 import { quote } from "../quote.ts";
 
-/** RLIM_INFINITY of sys/resource.h. */
-const UNLIMITED = 2n ** 64n - 1n;
+/** RLIM_INFINITY of sys/resource.h, as near as a number comes: from 2^63 up it is meant. */
+const UNLIMITED = 2 ** 64;
 
 /** The lower-case names of getrlimit(2), without `RLIMIT_`. */
 export const ULIMIT_TYPES: readonly string[] = [
@@ -46,14 +46,14 @@ export function parseUlimit(text: string): UlimitRequest {
   return { name: `RLIMIT_${type.toUpperCase()}`, soft, hard };
 }
 
-function parseLimit(text: string): bigint {
+function parseLimit(text: string): number {
   if (text === "-1" || text === "unlimited") return UNLIMITED;
   if (!/^\+?\d+$/.test(text))
     throw new UsageError(`strconv.ParseInt: parsing ${quote(text)}: invalid syntax`);
   const value = BigInt(text);
   if (value >= 2n ** 63n)
     throw new UsageError(`strconv.ParseInt: parsing ${quote(text)}: value out of range`);
-  return value;
+  return Number(value);
 }
 
-const say = (limit: bigint): string => (limit === UNLIMITED ? "unlimited" : String(limit));
+const say = (limit: number): string => (limit === UNLIMITED ? "unlimited" : String(limit));

@@ -20,7 +20,7 @@ function table<T>(name: string, parse: (text: string) => T, rows: readonly [stri
   });
 }
 
-const UNLIMITED = 2n ** 64n - 1n;
+const UNLIMITED = 2 ** 64;
 
 table("sizes", parseSize, [
   ["0", 0],
@@ -79,11 +79,11 @@ table("cpus", parseCpus, [
 ]);
 
 table("ulimits", parseUlimit, [
-  ["nofile=1024", { name: "RLIMIT_NOFILE", soft: 1024n, hard: 1024n }],
-  ["nofile=1024:2048", { name: "RLIMIT_NOFILE", soft: 1024n, hard: 2048n }],
+  ["nofile=1024", { name: "RLIMIT_NOFILE", soft: 1024, hard: 1024 }],
+  ["nofile=1024:2048", { name: "RLIMIT_NOFILE", soft: 1024, hard: 2048 }],
   ["core=-1", { name: "RLIMIT_CORE", soft: UNLIMITED, hard: UNLIMITED }],
-  ["nproc=5:unlimited", { name: "RLIMIT_NPROC", soft: 5n, hard: UNLIMITED }],
-  ["as=1", { name: "RLIMIT_AS", soft: 1n, hard: 1n }],
+  ["nproc=5:unlimited", { name: "RLIMIT_NPROC", soft: 5, hard: UNLIMITED }],
+  ["as=1", { name: "RLIMIT_AS", soft: 1, hard: 1 }],
   ["nofile", new Error("invalid ulimit argument: nofile")],
   ["foo=1", new Error("invalid ulimit type: foo")],
   ["NOFILE=1", new Error("invalid ulimit type: NOFILE")],
