@@ -22,11 +22,11 @@ export type MountRequest =
       readonly options: readonly string[];
     };
 
-/** `--ulimit TYPE=SOFT[:HARD]`; `name` as in `RLIMIT_NOFILE`; -1 is given as 2^64-1. */
+/** `--ulimit TYPE=SOFT[:HARD]`; `name` as in `RLIMIT_NOFILE`; no limit is given as 2^64. */
 export interface UlimitRequest {
   readonly name: string;
-  readonly soft: bigint;
-  readonly hard: bigint;
+  readonly soft: number;
+  readonly hard: number;
 }
 
 /** Limits; what is absent is not limited. -1 means "unlimited" where Docker allows it. */

@@ -111,11 +111,7 @@ function buildProcess({ options, image, host }: SpecRequest, hostname: string): 
       inheritable: [],
       ambient: [],
     },
-    rlimits: options.ulimits.map(({ name, soft, hard }) => ({
-      type: name,
-      soft: Number(soft),
-      hard: Number(hard),
-    })),
+    rlimits: options.ulimits.map(({ name, soft, hard }) => ({ type: name, soft, hard })),
     noNewPrivileges: options.noNewPrivileges,
     ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
   };
@@ -186,7 +182,8 @@ const depth = ({ destination }: Mount): number =>
 
 /** A default mount under the options that change it. */
 function adjust(mount: Mount, options: RunOptions): Mount {
-  if (options.ipc === "host" && ["/dev/shm", "/dev/mqueue"].includes(mount.destination)) {
+  if (options.ipc === "host" && mount.destination === "/dev/shm") {
+    // Message queues are the namespace's, whichever mount shows them (mq_overview(7)).
     const { destination } = mount;
     return { destination, type: "bind", source: destination, options: ["rbind", "rprivate"] };
   }

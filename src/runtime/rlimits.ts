@@ -1,4 +1,5 @@
 /** Resource limits (setrlimit(2), asm-generic/resource.h). */
+import { isErrno } from "../ffi/call.ts";
 import { setrlimit } from "../linux/process.ts";
 import type { Rlimit } from "./spec.ts";
 
@@ -24,9 +25,15 @@ export const RLIMITS: Readonly<Record<string, number>> = {
 
 const RLIM_INFINITY = 0xffffffffffffffffn;
 
-/** Sets a limit of the calling process. @throws {SysError} EPERM above the hard limit without CAP_SYS_RESOURCE */
+/** Sets a limit of the calling process. @throws {Error} above our own hard limit without CAP_SYS_RESOURCE */
 export function applyRlimit({ type, soft, hard }: Rlimit): void {
-  setrlimit(RLIMITS[type] as number, kernelValue(soft), kernelValue(hard), type);
+  try {
+    setrlimit(RLIMITS[type] as number, kernelValue(soft), kernelValue(hard), type);
+  } catch (error) {
+    if (!isErrno(error, "EPERM")) throw error;
+    const why = "more than mydocker itself may have, and it lacks CAP_SYS_RESOURCE to raise it";
+    throw new Error(`${error.message}: ${why}`, { cause: error });
+  }
 }
 
 function kernelValue(value: number): bigint {
