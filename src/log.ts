@@ -55,8 +55,10 @@ export function enableDebugLog(): void {
   if (instance !== undefined) instance.level = DEBUG_LEVEL;
 }
 
+/** Whether --debug was given. */
 export const isDebugLog = (): boolean => isDebug;
 
+/** The messages, by how much they matter. */
 export const log = {
   /** Why a command failed. */
   error: (message: string): void => logger().error(message),

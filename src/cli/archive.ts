@@ -5,6 +5,7 @@ import { errnoText } from "../ffi/errno.ts";
 import { close, O, open } from "../linux/fd.ts";
 import { isTerminal } from "../linux/tty.ts";
 
+/** The archive, open for reading; closed when it is disposed of, unless it is stdin. */
 export interface Archive extends Disposable {
   readonly fd: number;
 }

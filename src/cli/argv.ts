@@ -7,6 +7,7 @@ import { UsageError } from "../errors.ts";
 import { type Option, type OptionTable, optionLabel, type Values } from "./option_table.ts";
 import { quote } from "./quote.ts";
 
+/** Where options end, and which of them are only known by name. */
 export interface ParseRules {
   /** Options end at the first positional: what follows belongs to the container's command. */
   readonly stopAtPositional?: boolean;
@@ -17,6 +18,7 @@ export interface ParseRules {
   readonly later?: Readonly<Record<string, string>>;
 }
 
+/** A command line that the table allows. */
 export interface ParsedCommandLine<T extends OptionTable> {
   readonly values: Values<T>;
   readonly positionals: readonly string[];

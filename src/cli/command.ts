@@ -39,6 +39,7 @@ export type Run<T extends OptionTable> = (
   tree: CommandTree,
 ) => number | undefined | Promise<number | undefined>;
 
+/** A command as the tree knows it: what help and completion are made of, and its way in. */
 export interface Command {
   readonly options: OptionTable;
   readonly positionals: Positionals;

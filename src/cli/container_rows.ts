@@ -3,6 +3,7 @@ import type { ContainerState, ContainerSummary } from "../engine/list.ts";
 import { ellipsis, humanAge, listedTime } from "./human.ts";
 import { quote } from "./quote.ts";
 
+/** What the table calls each field. */
 export const CONTAINER_HEADINGS = {
   ID: "CONTAINER ID",
   Image: "IMAGE",
@@ -17,9 +18,11 @@ export const CONTAINER_HEADINGS = {
   Names: "NAMES",
 } as const;
 
+/** The usual table. */
 export const CONTAINER_FORMAT =
   "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 
+/** One line of `ps`, by field. */
 export type ContainerRow = Readonly<Record<keyof typeof CONTAINER_HEADINGS, string>>;
 
 /** @param now milliseconds since 1970 */

@@ -1,6 +1,7 @@
 /** Options that stand before the command. */
 import type { OptionTable } from "./option_table.ts";
 
+/** They end at the first word that is no option: the command. */
 export const GLOBAL_OPTIONS = {
   debug: {
     type: "boolean",

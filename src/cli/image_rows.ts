@@ -3,6 +3,7 @@ import type { ListedImage } from "../images/listing.ts";
 import { familiarName } from "../images/reference.ts";
 import { humanAge, humanSize, listedTime } from "./human.ts";
 
+/** What the table calls each field. */
 export const IMAGE_HEADINGS = {
   Repository: "REPOSITORY",
   Tag: "TAG",
@@ -13,9 +14,11 @@ export const IMAGE_HEADINGS = {
   Size: "SIZE",
 } as const;
 
+/** The usual table. */
 export const IMAGE_FORMAT =
   "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 
+/** One line of `images`, by field. */
 export type ImageRow = Readonly<Record<keyof typeof IMAGE_HEADINGS, string>>;
 
 const NONE = "<none>";

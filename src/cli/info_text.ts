@@ -2,6 +2,7 @@
 import type { Info } from "../engine/info.ts";
 import { humanBinarySize } from "./human.ts";
 
+/** A line for each fact, in the words of `docker info`. */
 export function infoText(
   info: Info & { readonly ServerVersion: string; readonly Architecture: string },
 ): string {

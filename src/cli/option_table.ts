@@ -48,6 +48,7 @@ export interface ListOption extends ValueBase {
   readonly type: "list";
 }
 
+/** Any of the three kinds; `type` tells which. */
 export type Option = BooleanOption | ValueOption | ListOption;
 
 /** Options by long name, without the dashes. */

@@ -19,6 +19,7 @@ import { parseSize, parseSizeOrUnlimited } from "./values/size.ts";
 import { parseUlimit } from "./values/ulimit.ts";
 import { parseTmpfs, parseVolume } from "./values/volume.ts";
 
+/** Every option that this version has; their conflicts are checked by the parser. */
 export const RUN_OPTIONS = {
   "cap-add": {
     type: "list",

@@ -3,6 +3,7 @@ import { MydockerError } from "../errors.ts";
 import { seeHelp } from "./command.ts";
 import { LATER_COMMANDS, wordsAfter } from "./tree.ts";
 
+/** The error for a word that is no command, or not yet. @param group what stood before it */
 export function unknownCommand(word: string, group?: string): MydockerError {
   const path = group === undefined ? "mydocker" : `mydocker ${group}`;
   if (LATER_COMMANDS.has(word))

@@ -3,6 +3,7 @@ import { type CallRecord, describeCall, observeCalls } from "../ffi/call.ts";
 import { errnoCode, errnoText } from "../ffi/errno.ts";
 import { enableDebugLog, log } from "../log.ts";
 
+/** From now on every kernel call is a line on stderr. */
 export function traceCalls(): void {
   enableDebugLog();
   observeCalls((record) => log.debug(describeRecord(record)));

@@ -1,12 +1,14 @@
 /** The command tree: every command under each of its names, loaded when it is called. */
 import type { CommandEntry, CommandTree } from "./command.ts";
 
+/** What each group of commands is for. */
 export const GROUPS: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
   system: "Manage mydocker",
 };
 
+/** All commands, in the order of the help. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
     group: "container",
@@ -75,6 +77,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
 ];
 
+/** The whole tree, for commands that describe it. */
 export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
@@ -90,6 +93,7 @@ export type Lookup =
   | { readonly kind: "group"; readonly group: string; readonly rest: readonly string[] }
   | { readonly kind: "unknown"; readonly group?: string; readonly word: string };
 
+/** @param words what follows the global options */
 export function lookUp(words: readonly string[]): Lookup {
   const [first = "", second] = words;
   const entry = COMMANDS.find(({ top }) => top === first);

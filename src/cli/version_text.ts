@@ -1,5 +1,6 @@
 /** What this build is. The constants are put in by build.ts; from the sources they are missing. */
 
+/** Under the names that `docker version --format json` has for them. */
 export interface VersionInfo {
   readonly Version: string;
   readonly GitCommit: string;
@@ -12,6 +13,7 @@ export interface VersionInfo {
 /** Names of architectures as Docker says them. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
+/** What this build says of itself. */
 export function versionInfo(): VersionInfo {
   return {
     Version: process.env.MYDOCKER_VERSION ?? "development",

@@ -28,6 +28,7 @@ export interface Info {
   readonly DockerRootDir: string;
 }
 
+/** Collects the facts; reads, but changes nothing. @throws {SysError} when /proc is not there */
 export function systemInfo(paths: Paths): Info {
   const containers = listContainers(paths);
   const running = containers.filter(({ state }) => state.status === "running").length;

@@ -44,7 +44,7 @@ function isOverload(lines: readonly string[], index: number, name: string): bool
 
 /** Exports that only pass on what other files export: a barrel. */
 export function reexports(source: string): string[] {
-  const found = withoutComments(source).matchAll(/^export\b[^;]*?\bfrom\s*"([^"]+)"/gm);
+  const found = withoutComments(source).matchAll(/^export\b[^;]*?[\s}*]from\s*"([^"]+)"/gm);
   return [...found].map(([, from]) => from as string);
 }
 

@@ -3,6 +3,7 @@ import type { CommandEntry, CommandTree } from "../command.ts";
 import { GLOBAL_OPTIONS } from "../global_table.ts";
 import type { Completion, OptionTable } from "../option_table.ts";
 
+/** An option, as a shell offers it. */
 export interface CompletedOption {
   /** Without dashes. */
   readonly long: string;
@@ -16,6 +17,7 @@ export interface CompletedOption {
   readonly value?: { readonly name: string; readonly complete?: Completion };
 }
 
+/** A command, as a shell offers it. */
 export interface CompletedCommand {
   /** Every way to call it: `run`, `container run`. */
   readonly paths: readonly string[];
@@ -26,6 +28,7 @@ export interface CompletedCommand {
   readonly stopAtPositional: boolean;
 }
 
+/** All that a shell offers. */
 export interface CompletionModel {
   readonly globals: readonly CompletedOption[];
   readonly commands: readonly CompletedCommand[];

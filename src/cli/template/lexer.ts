@@ -1,10 +1,12 @@
 /** Cuts a Go template (text/template) into text and actions, and an action into tokens. */
 import { UsageError } from "../../errors.ts";
 
+/** Text that is written as it is, or what stands between `{{` and `}}`. */
 export type Piece =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "action"; readonly tokens: readonly Token[] };
 
+/** A word of an action. */
 export type Token =
   /** `.`, `.A`, `$` */
   | { readonly kind: "dot" }

@@ -1,6 +1,7 @@
 /** Makes a tree of a Go template's pieces. */
 import { cut, type Token, templateError } from "./lexer.ts";
 
+/** A part of a template. */
 export type Node =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "value"; readonly pipe: Pipe }
@@ -14,6 +15,7 @@ export type Node =
 /** `a b | c d`: commands, each of which gets the result of the one before as its last argument. */
 export type Pipe = readonly (readonly Operand[])[];
 
+/** A value in a command: where it comes from, and which field of that it is. */
 export interface Operand {
   readonly base:
     | { readonly kind: "dot" }

@@ -50,8 +50,9 @@ function parseLimit(text: string): number {
   if (text === "-1" || text === "unlimited") return UNLIMITED;
   if (!/^\+?\d+$/.test(text))
     throw new UsageError(`strconv.ParseInt: parsing ${quote(text)}: invalid syntax`);
-  const value = BigInt(text);
-  if (value >= 2n ** 63n)
+  const value = Number(text);
+  // Go's int64 ends here; above 2^53 a number of files or bytes is no longer exact, nor matters.
+  if (value >= 2 ** 63)
     throw new UsageError(`strconv.ParseInt: parsing ${quote(text)}: value out of range`);
   return Number(value);
 }

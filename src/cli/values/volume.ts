@@ -6,6 +6,7 @@ import { absolutePath, cleanPath, isRelativePath } from "./path.ts";
 type Bind = Extract<MountRequest, { type: "bind" }>;
 type Tmpfs = Extract<MountRequest, { type: "tmpfs" }>;
 
+/** Mount propagation, as mount(8) names it. */
 export const PROPAGATIONS = [
   "private",
   "rprivate",

@@ -4,6 +4,7 @@ import { formatRows, tableFormat } from "../../format.ts";
 import { print } from "../../output.ts";
 import { parseInteger } from "../../values/number.ts";
 
+/** `mydocker ps`. */
 export const command = defineCommand({
   options: {
     all: { type: "boolean", short: "a", description: "Show all, not only those that run" },

@@ -3,6 +3,7 @@ import { forEachArgument } from "../../each.ts";
 import { print } from "../../output.ts";
 import { reportError } from "../../report.ts";
 
+/** `mydocker rm`. */
 export const command = defineCommand({
   options: {
     force: { type: "boolean", short: "f", description: "Kill those that run" },

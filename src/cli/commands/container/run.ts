@@ -2,6 +2,7 @@ import { defineCommand, requireRoot } from "../../command.ts";
 import { composeRunOptions } from "../../run_options.ts";
 import { LATER_RUN_OPTIONS, RUN_OPTIONS } from "../../run_table.ts";
 
+/** `mydocker run`. */
 export const command = defineCommand({
   options: RUN_OPTIONS,
   positionals: {

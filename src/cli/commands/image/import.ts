@@ -2,6 +2,7 @@ import { defineCommand, requireRoot } from "../../command.ts";
 import { defined } from "../../defined.ts";
 import { print } from "../../output.ts";
 
+/** `mydocker import`. */
 export const command = defineCommand({
   options: {
     change: {

@@ -4,6 +4,7 @@ import { IMAGE_FORMAT, IMAGE_HEADINGS, imageRows } from "../../image_rows.ts";
 import { print } from "../../output.ts";
 import { reportError } from "../../report.ts";
 
+/** `mydocker images`. */
 export const command = defineCommand({
   options: {
     format: {

@@ -8,6 +8,7 @@ const SHELLS = {
   fish: () => import("../../completion/fish.ts"),
 } as const;
 
+/** `mydocker completion`. */
 export const command = defineCommand({
   options: {},
   positionals: { usage: "bash|zsh|fish", min: 1, max: 1, complete: Object.keys(SHELLS) },

@@ -4,6 +4,7 @@ import { infoText } from "../../info_text.ts";
 import { print } from "../../output.ts";
 import { versionInfo } from "../../version_text.ts";
 
+/** `mydocker info`. */
 export const command = defineCommand({
   options: {
     format: {

@@ -2,6 +2,7 @@ import { defineCommand } from "../../command.ts";
 import { print } from "../../output.ts";
 import { versionInfo, versionText } from "../../version_text.ts";
 
+/** `mydocker version`. */
 export const command = defineCommand({
   options: {
     format: {
