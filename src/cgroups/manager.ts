@@ -55,7 +55,7 @@ export class Cgroup {
     return this.members.find(({ hierarchy }) => hierarchy.version === 2)?.directory;
   }
 
-  /** Makes what is missing in these hierarchies; remembered, for {@link undo}. */
+  /** Makes what is missing in these hierarchies. */
   make(members: readonly Member[]): void {
     for (const member of members) {
       cgroupRoot(member.hierarchy);
@@ -64,9 +64,16 @@ export class Cgroup {
     this.members = [...this.members, ...members];
   }
 
-  /** Removes what {@link make} made. */
-  undo(): void {
-    for (const directory of this.#made.splice(0).reverse()) removeCgroupDirectory(directory);
+  /** Makes it where it was planned; what was made is removed again when that fails. @throws {CgroupError} */
+  create(): void {
+    const planned = this.members;
+    this.members = [];
+    try {
+      this.make(planned);
+    } catch (error) {
+      for (const directory of this.#made.splice(0).reverse()) removeCgroupDirectory(directory);
+      throw error;
+    }
   }
 
   /**
@@ -268,20 +275,26 @@ function candidates(layout: CgroupLayout, path: string): Member[] {
 }
 
 /**
+ * A cgroup that has yet to be made, for a container with these limits: it is known where it will be.
+ * @param path absolute, the same in every hierarchy, such as `/mydocker/ID`
+ * @throws {CgroupError} for a path that is none, and limits that cannot be
+ */
+export function planCgroup(layout: CgroupLayout, path: string, resources: Resources): Cgroup {
+  const all = candidates(layout, path);
+  const needed = all.filter(({ controllers }) =>
+    controllers.some(({ always, plan }) => always || plan(resources, () => undefined).length > 0),
+  );
+  return new Cgroup(layout, path, all, needed);
+}
+
+/**
  * Makes a cgroup in the hierarchies that every container gets; limits bring the others
  * ({@link Cgroup.apply}). What was made is removed again when this fails.
- * @param path absolute, the same in every hierarchy, such as `/mydocker/ID`
  * @throws {CgroupError}
  */
 export function createCgroup(layout: CgroupLayout, path: string): Cgroup {
-  const all = candidates(layout, path);
-  const cgroup = new Cgroup(layout, path, all, []);
-  try {
-    cgroup.make(all.filter(({ controllers }) => controllers.some(({ always }) => always)));
-  } catch (error) {
-    cgroup.undo();
-    throw error;
-  }
+  const cgroup = planCgroup(layout, path, {});
+  cgroup.create();
   return cgroup;
 }
 

@@ -21,29 +21,37 @@ const NAMES = ["hostname", "hosts", "resolv.conf"] as const;
 const fileOf = (paths: Paths, id: string, name: string): string =>
   `${etcDirectory(paths)}/${id}.${name}`;
 
-/** Writes the files. @returns the mounts that show them */
-export function makeEtcFiles(
+/** The mounts that show a container its files. */
+export function etcMounts(paths: Paths, id: string): Mount[] {
+  return NAMES.map((name) => ({
+    destination: `/etc/${name}`,
+    type: "bind",
+    source: fileOf(paths, id, name),
+    options: ["bind", "rprivate"],
+  }));
+}
+
+/** Writes the files. */
+export function writeEtcFiles(
   paths: Paths,
   id: string,
   options: Pick<RunOptions, "network">,
   hostname: string,
-): Mount[] {
+): void {
   const onHost = options.network === "host";
   const files: Record<(typeof NAMES)[number], string> = {
     hostname: `${hostname}\n`,
     hosts: onHost ? (ifExists(() => readFile("/etc/hosts")) ?? LOCAL_HOSTS) : LOCAL_HOSTS,
     "resolv.conf": ifExists(() => readFile("/etc/resolv.conf")) ?? "",
   };
-  return NAMES.map((name) => {
-    const source = fileOf(paths, id, name);
-    const fd = open(source, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o644);
+  for (const name of NAMES) {
+    const fd = open(fileOf(paths, id, name), O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o644);
     try {
       writeAll(fd, encodeBytes(files[name]));
     } finally {
       close(fd);
     }
-    return { destination: `/etc/${name}`, type: "bind", source, options: ["bind", "rprivate"] };
-  });
+  }
 }
 
 export function removeEtcFiles(paths: Paths, id: string): void {

@@ -1,6 +1,7 @@
 /** What a container's root file system is made of: an image, or a directory of the host. */
 import { MydockerError } from "../errors.ts";
 import { defaultImage } from "../images/default_image.ts";
+import type { Image } from "../images/image.ts";
 import { type ImageStore, openImageStore } from "../images/store.ts";
 import { ifExists, S_IFDIR, S_IFMT, stat } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
@@ -16,6 +17,8 @@ export interface RootChoice {
   readonly layers: readonly string[];
   /** What of the command line is the container's. */
   readonly args: readonly string[];
+  /** Keeps the image from being removed until there is a container that does. */
+  readonly hold?: Disposable;
 }
 
 /**
@@ -28,11 +31,7 @@ export function chooseRoot(paths: Paths, options: RunOptions): RootChoice {
   const store = openImageStore(paths.root);
   if (options.image === undefined) return fromDefault(store, []);
   const image = store.resolve(options.image);
-  if (image !== undefined) {
-    const { id, layers } = image;
-    const config = image.config.config ?? {};
-    return { name: options.image, imageId: id, config, layers, args: options.args };
-  }
+  if (image !== undefined) return fromImage(store, image, options.image, options.args);
   if (defaultImage.applets.includes(options.image)) {
     return fromDefault(store, [options.image, ...options.args]);
   }
@@ -45,14 +44,21 @@ export function chooseRoot(paths: Paths, options: RunOptions): RootChoice {
 function fromDefault(store: ImageStore, args: readonly string[]): RootChoice {
   const image = store.resolve(defaultImage.reference);
   if (image === undefined) throw new MydockerError("the default image is missing");
+  return fromImage(store, image, defaultImage.reference.replace(/:latest$/, ""), args);
+}
+
+function fromImage(
+  store: ImageStore,
+  image: Image,
+  name: string,
+  args: readonly string[],
+): RootChoice {
   const { id, layers } = image;
-  return {
-    name: defaultImage.reference.replace(/:latest$/, ""),
-    imageId: id,
-    config: image.config.config ?? {},
-    layers,
-    args,
-  };
+  const hold = store.hold(id);
+  if (hold === undefined) {
+    throw new MydockerError(`image ${name} was removed just now`, { exitCode: 125 });
+  }
+  return { name, imageId: id, config: image.config.config ?? {}, layers, args, hold };
 }
 
 function hostDirectory(directory: string, args: readonly string[]): RootChoice {

@@ -1,5 +1,8 @@
 /** `run`: from options to a container that has run in the foreground. */
 import { MydockerError } from "../errors.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
+import { close, O, open, writeAll } from "../linux/fd.ts";
+import { unlinkIfExists } from "../linux/file.ts";
 import { bootId, processStartTime } from "../linux/proc.ts";
 import type { ExitStatus } from "../linux/process.ts";
 import { isTerminal } from "../linux/tty.ts";
@@ -29,7 +32,11 @@ export async function runContainer(options: RunOptions): Promise<number> {
   const root = chooseRoot(paths, options);
   using undo = new DisposableStack();
   const container = createContainer(paths, options, root, undo);
+  root.hold?.[Symbol.dispose](); // its record keeps the image from now on
+  using idFile = new DisposableStack();
+  if (options.cidfile !== undefined) writeIdFile(options.cidfile, container.record.id, idFile);
   const running = startContainer(container, undo);
+  idFile.move(); // it stays, now that there is a container to go with it
   const startedAt = new Date().toISOString();
   announce(container, running, startedAt);
   const status = await supervise(running, options, signals);
@@ -38,6 +45,23 @@ export async function runContainer(options: RunOptions): Promise<number> {
     container.keep();
   }
   return status.code;
+}
+
+/** `--cidfile`: a new file with the container's id; `undo` removes it. */
+function writeIdFile(path: string, id: string, undo: DisposableStack): void {
+  let fd: number;
+  try {
+    fd = open(path, O.O_WRONLY | O.O_CREAT | O.O_EXCL, 0o644);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new MydockerError(`cannot write the container's id: ${why}`, { exitCode: 125, cause });
+  }
+  undo.defer(() => unlinkIfExists(path));
+  try {
+    writeAll(fd, encodeBytes(id));
+  } finally {
+    close(fd);
+  }
 }
 
 /** Says who runs, for `ps` and for whoever has to clean up after us. */

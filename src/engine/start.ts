@@ -1,6 +1,6 @@
 /** Starting a container: cgroup, configuration, file system, first process. */
 import { readLayout } from "../cgroups/layout.ts";
-import { type Cgroup, createCgroup } from "../cgroups/manager.ts";
+import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
 import { close, O, open, pipe } from "../linux/fd.ts";
 import { makeDirectories } from "../linux/file.ts";
@@ -8,11 +8,11 @@ import { getWindowSize } from "../linux/tty.ts";
 import { planRootfs } from "../rootfs/plan.ts";
 import type { InitPlan } from "../runtime/init.ts";
 import { LaunchError, launch, type Started } from "../runtime/launch.ts";
-import type { Spec } from "../runtime/spec.ts";
+import type { Mount, Spec } from "../runtime/spec.ts";
 import { explainOverlay, planOverlay } from "../storage/overlay.ts";
 import { cgroupMounts } from "./container_cgroup.ts";
 import type { CreatedContainer } from "./create.ts";
-import { makeEtcFiles, removeEtcFiles } from "./etc_files.ts";
+import { etcMounts, removeEtcFiles, writeEtcFiles } from "./etc_files.ts";
 import type { Pipes } from "./foreground.ts";
 import { hostDevices, hostName, ownCapabilities, possibleProcessors } from "./host_facts.ts";
 import { toResources } from "./resource_options.ts";
@@ -40,17 +40,15 @@ export function startContainer(
   const { paths, record, root } = container;
   const { id, options } = record;
   const layout = readLayout();
-  const cgroup = createCgroup(layout, container.ownership.record.cgroup);
-  undo.defer(() => cgroup.remove());
-  undo.defer(() => removeEtcFiles(paths, id));
-  cgroup.apply(toResources(options.resources));
+  const { cgroup: cgroupsPath } = container.ownership.record;
+  const cgroup = planCgroup(layout, cgroupsPath, toResources(options.resources));
   const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
   const spec = buildSpec({
     id,
     options: { ...options, args: root.args },
     image: root.config,
-    cgroupsPath: container.ownership.record.cgroup,
-    etcFiles: makeEtcFiles(paths, id, options, hostname),
+    cgroupsPath,
+    etcFiles: etcMounts(paths, id),
     host: {
       hostname,
       capabilities: ownCapabilities(),
@@ -60,10 +58,16 @@ export function startContainer(
       devices: hostDevices,
     },
   });
+  undo.defer(() => cgroup.remove());
+  undo.defer(() => removeEtcFiles(paths, id));
   makeBindSources(options);
   using streams = new DisposableStack();
   const { theirs, ours } = openStreams(options, streams);
-  const started = launchOn(container, spec, cgroup, theirs);
+  const started = launchOn(container, spec, cgroup, theirs, () => {
+    cgroup.create();
+    cgroup.apply(spec.linux.resources);
+    writeEtcFiles(paths, id, options, hostname);
+  });
   streams.move(); // ours stay open: they belong to whoever supervises the container
   if (theirs !== undefined) for (const fd of theirs) close(fd);
   return { ...started, cgroup, ...(ours === undefined ? {} : { pipes: ours }) };
@@ -74,8 +78,14 @@ function launchOn(
   spec: Spec,
   cgroup: Cgroup,
   stdio: [number, number, number] | undefined,
+  makeRest: () => void,
 ): Started {
   const { options } = record;
+  const made = [
+    ...etcMounts(paths, record.id),
+    ...cgroup.members.map(({ directory }) => ({ source: directory })),
+  ].map(({ source }) => source);
+  const isMade = ({ source }: Mount) => made.includes(source);
   const directory = store.directory(record.id);
   const windowSize = options.tty ? (getWindowSize(0) ?? getWindowSize(1)) : undefined;
   try {
@@ -91,6 +101,7 @@ function launchOn(
       },
       attachAt: attachPoint(paths),
       joinFiles: cgroup.joinFiles,
+      awaits: spec.mounts.filter(isMade).map(({ destination }) => destination),
       ...(stdio === undefined ? {} : { stdio }),
       stdinIsPipe: options.interactive,
       ...(windowSize === undefined ? {} : { windowSize }),
@@ -102,6 +113,7 @@ function launchOn(
       reaper: options.init,
     };
     return launch(plan, () => {
+      makeRest();
       store.writeConfig(record.id, spec);
       warmUp();
     });

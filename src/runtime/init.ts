@@ -4,7 +4,9 @@
  *
  *   creator                          init
  *     │ ── clone(namespaces) ──────────▶ │
- *     │                                  │ joins cgroups, mounts
+ *     │ makes cgroup and files           │ mounts what is the container's own
+ *     │ ── "go" ───────────────────────▶ │
+ *     │                                  │ joins cgroups, mounts what is the creator's
  *     │ ◀── "console" + pty master ──── │ only with a terminal
  *     │                                  │ pivots, drops privileges
  *     │ ◀── "exec" ──────────────────── │
@@ -61,7 +63,7 @@ import {
   unblockSignals,
   unshare,
 } from "../linux/process.ts";
-import { bringLoopbackUp, sendMessage } from "../linux/socket.ts";
+import { bringLoopbackUp, receiveMessage, sendMessage } from "../linux/socket.ts";
 import { openPeer, setControllingTerminal, setWindowSize, unlockTerminal } from "../linux/tty.ts";
 import { isNew } from "../namespaces/namespaces.ts";
 import { applyRootfs, cloneBindSources } from "../rootfs/apply.ts";
@@ -92,6 +94,8 @@ export interface InitPlan {
   readonly root: RootSource;
   /** An existing directory of the host on which the root is mounted, in init's own namespace only. */
   readonly attachAt: string;
+  /** Targets of mounts that show what the creator makes while we are at work. */
+  readonly awaits: readonly string[];
   /** Files of cgroups that a process joins by writing "0". */
   readonly joinFiles: readonly string[];
   /** Descriptors that become 0, 1, 2; absent with a terminal. */
@@ -161,13 +165,15 @@ function prepareContainer(plan: InitPlan, socket: number): void {
   umask(0);
   prctl(PR_SET_DUMPABLE, 0); // nothing that shares the namespace may look into us (CVE-2016-9962)
   setsid();
-  for (const file of plan.joinFiles) writeControl(file, "0");
-  if (isNew(namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
-
-  const sources = cloneBindSources(plan.mounts);
+  const { early, late, shown } = splitPlan(plan);
+  const sources = cloneBindSources(plan.mounts.filter((op) => !shown.includes(op)));
   mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
   rootFd = mountRoot(plan);
-  applyRootfs(rootFd, plan.mounts, sources);
+  applyRootfs(rootFd, early, sources);
+  if (receiveMessage(socket) === undefined) return exitNow(1); // the creator has given up
+  for (const file of plan.joinFiles) writeControl(file, "0");
+  if (isNew(namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
+  applyRootfs(rootFd, late, new Map([...sources, ...cloneBindSources(shown)]));
   close(makeDirectoryInRoot(rootFd, spec.process.cwd));
   if (spec.process.terminal) {
     master = openConsole(rootFd);
@@ -186,6 +192,16 @@ function prepareContainer(plan: InitPlan, socket: number): void {
     writeControl(`/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`, value);
   }
   for (const limit of spec.process.rlimits) applyRlimit(limit);
+}
+
+/**
+ * What can be mounted at once, and what has to wait for the creator: from the first of those that
+ * show something it makes. Order counts, so what follows waits too.
+ */
+function splitPlan({ mounts, awaits }: InitPlan): Record<"early" | "late" | "shown", MountOp[]> {
+  const shown = mounts.filter((op) => op.op === "bind" && awaits.includes(op.target));
+  const at = shown[0] === undefined ? mounts.length : mounts.indexOf(shown[0]);
+  return { early: mounts.slice(0, at), late: mounts.slice(at), shown };
 }
 
 /** Mounts the root in this namespace. @returns an O_PATH descriptor of it */

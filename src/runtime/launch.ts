@@ -1,11 +1,11 @@
 /** Starts a container's first process, and watches over the fork. */
-import { decodeBytes } from "../ffi/bytes.ts";
-import { Flags } from "../ffi/call.ts";
+import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
+import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, POLLIN, poll } from "../linux/fd.ts";
 import { ifExists, readFile } from "../linux/file.ts";
 import { CLONE, P_PIDFD, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
-import { messagePair, receiveMessage } from "../linux/socket.ts";
+import { messagePair, receiveMessage, sendMessage } from "../linux/socket.ts";
 import { SYS } from "../linux/syscall_numbers.ts";
 import { cloneFlags } from "../namespaces/namespaces.ts";
 import { type InitMessage, type InitPlan, runInit } from "./init.ts";
@@ -37,24 +37,32 @@ const WATCH_INTERVAL = 1000;
 /** How often in a row it may be seen waiting for a lock, which nothing in it does that is alive. */
 const WATCH_LIMIT = 2;
 
+/** What init waits for before it joins its cgroups. */
+const GO = encodeBytes("go");
+
 /** The forked child hangs in the runtime, and is gone now. */
 class StuckError extends Error {}
 
 /**
  * Starts the first process in its new namespaces and waits until the command is executed. By a
  * fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process.
- * @param meanwhile done while init works: this process would only wait. It is called again when there is a second try.
+ * @param meanwhile makes what `plan.awaits` names and the cgroups, while init is already at work
  * @throws {LaunchError}
  */
 export function launch(plan: InitPlan, meanwhile: () => void = () => undefined): Started {
+  let prepared = false;
+  const prepare = () => {
+    if (!prepared) meanwhile();
+    prepared = true;
+  };
   if (process.env["MYDOCKER_FORK"] !== "stage") {
     try {
-      return launchByFork(plan, meanwhile);
+      return launchByFork(plan, prepare);
     } catch (error) {
       if (!(error instanceof StuckError)) throw error;
     }
   }
-  meanwhile();
+  prepare();
   return launchByStage(plan);
 }
 
@@ -69,6 +77,7 @@ function launchByFork(plan: InitPlan, meanwhile: () => void): Started {
   close(theirs);
   try {
     meanwhile();
+    release(ours);
   } catch (error) {
     pidfdSendSignal(child.pidfd, SIGNALS.SIGKILL);
     waitExit(P_PIDFD, child.pidfd);
@@ -78,10 +87,20 @@ function launchByFork(plan: InitPlan, meanwhile: () => void): Started {
   return awaitExec(ours, child);
 }
 
+/** Lets init go on. One that has failed already is gone; awaitExec hears why. */
+function release(socket: number): void {
+  try {
+    sendMessage(socket, GO);
+  } catch (error) {
+    if (!isErrno(error, "EPIPE", "ECONNRESET")) throw error;
+  }
+}
+
 function launchByStage(plan: InitPlan): Started {
   const [ours, theirs] = messagePair();
   spawnStage(plan, theirs);
   close(theirs);
+  release(ours);
   return awaitExec(ours);
 }
 
@@ -99,7 +118,7 @@ function awaitExec(socket: number, forked?: Child): Started {
   try {
     for (;;) {
       if (child !== undefined) watch(socket, child);
-      const received = receiveMessage(socket);
+      const received = receive(socket);
       if (received === undefined) break;
       const message: InitMessage = JSON.parse(decodeBytes(received.bytes));
       if (message.kind === "forked") child = { pid: message.pid, pidfd: received.fd as number };
@@ -123,6 +142,16 @@ function awaitExec(socket: number, forked?: Child): Started {
     throw error;
   } finally {
     close(socket);
+  }
+}
+
+/** The next message. A peer that has ended without reading ours is reported first, and once (unix(7)). */
+function receive(socket: number): ReturnType<typeof receiveMessage> {
+  try {
+    return receiveMessage(socket);
+  } catch (error) {
+    if (!isErrno(error, "ECONNRESET")) throw error;
+    return receiveMessage(socket);
   }
 }
 
