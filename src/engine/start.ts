@@ -3,7 +3,7 @@ import { readLayout } from "../cgroups/layout.ts";
 import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
 import { close, O, open, pipe } from "../linux/fd.ts";
-import { makeDirectories } from "../linux/file.ts";
+import { makeDirectories, statIfExists } from "../linux/file.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { planRootfs } from "../rootfs/plan.ts";
 import type { InitPlan } from "../runtime/init.ts";
@@ -130,8 +130,14 @@ function launchOn(
 /** `-v` makes what is missing; `--mount` refuses it. */
 function makeBindSources(options: RunOptions): void {
   for (const mount of options.mounts) {
-    if (mount.type !== "bind") continue;
-    if (mount.createSource) makeDirectories(mount.source, 0o755);
+    if (mount.type !== "bind" || statIfExists(mount.source) !== undefined) continue;
+    if (!mount.createSource) {
+      throw new MydockerError(
+        `invalid mount config for type "bind": bind source path does not exist: ${mount.source}`,
+        { exitCode: 125, hint: "make it first, or use -v, which does" },
+      );
+    }
+    makeDirectories(mount.source, 0o755);
   }
 }
 
