@@ -281,6 +281,7 @@ function candidates(layout: CgroupLayout, path: string): Member[] {
  */
 export function planCgroup(layout: CgroupLayout, path: string, resources: Resources): Cgroup {
   const all = candidates(layout, path);
+  const limited = Object.keys(resources).length > 0;
   const needed = all.filter(({ controllers }) =>
     controllers.some(({ always, plan }) => always || plan(resources, () => undefined).length > 0),
   );
