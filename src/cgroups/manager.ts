@@ -283,7 +283,9 @@ export function planCgroup(layout: CgroupLayout, path: string, resources: Resour
   const all = candidates(layout, path);
   const limited = Object.keys(resources).length > 0;
   const needed = all.filter(({ controllers }) =>
-    controllers.some(({ always, plan }) => always || plan(resources, () => undefined).length > 0),
+    controllers.some(
+      ({ always, plan }) => always || (limited && plan(resources, () => undefined).length > 0),
+    ),
   );
   return new Cgroup(layout, path, all, needed);
 }
