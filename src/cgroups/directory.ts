@@ -81,13 +81,19 @@ function isDirectory(path: string): boolean {
 /** The processes in these cgroups, by number; 0 stands for one in a pid namespace that we cannot see. */
 export function processesIn(directories: readonly string[]): number[] {
   return directories.flatMap((directory) => {
-    const text = reader(directory)("cgroup.procs") ?? "";
+    const read = reader(directory);
+    // A threaded cgroup of v2 lists its threads only (EOPNOTSUPP for processes).
+    const text = read("cgroup.procs") ?? read("cgroup.threads") ?? "";
     return text.split("\n").filter(Boolean).map(Number);
   });
 }
 
-/** Sends SIGKILL; a process that has just ended is fine. */
+/**
+ * Sends SIGKILL; a process that has just ended is fine. Never to 0, a process that has no number
+ * here: kill(2) would take it for our own process group. Nor to ourselves.
+ */
 export function killProcess(pid: number): void {
+  if (pid <= 0 || pid === process.pid) return;
   try {
     kill(pid, SIGNALS.SIGKILL);
   } catch (error) {

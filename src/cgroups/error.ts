@@ -85,10 +85,34 @@ export function missingController(write: CgroupWrite, where: string): CgroupErro
   });
 }
 
+/** A limit of v2 whose controller the cgroup was not given by its parent. */
+function notHandedDown(write: CgroupWrite, read: ReadCurrent, cause: SysError): CgroupError {
+  const offered = read("../cgroup.controllers")?.split(" ") ?? [];
+  if (offered.includes(write.controller) && read("../cgroup.procs"))
+    return limitError(
+      write,
+      `the parent cgroup cannot hand down the ${write.controller} controller`,
+      {
+        cause,
+        hint: "there are processes in the parent cgroup itself: move them into a child of it first",
+      },
+    );
+  const needs = CONTROLLER_NEEDS[write.controller];
+  return limitError(write, `no ${write.controller} controller in this cgroup v2 hierarchy`, {
+    cause,
+    hint: `it has to be enabled in every parent's cgroup.subtree_control${
+      needs === undefined ? "" : `, and in the kernel (${needs})`
+    }`,
+  });
+}
+
 /** The kernel refused a write. `read` looks at the cgroup for the reason. */
 export function refusedWrite(write: CgroupWrite, error: SysError, read: ReadCurrent): CgroupError {
   const plain = `${error.code}: ${errnoText(error.errno)}`;
   if (error.code === "ENOENT") {
+    const enabled = read("cgroup.controllers");
+    if (enabled !== undefined && !enabled.split(" ").includes(write.controller))
+      return notHandedDown(write, read, error);
     const needs = FILE_NEEDS.find(([pattern]) => pattern.test(write.file))?.[1];
     return limitError(write, "the kernel has no such file", {
       cause: error,

@@ -18,8 +18,10 @@ import { CgroupError, missingController } from "./error.ts";
 import { type CgroupLayout, cgroupRoot, checkCgroupPath, type Hierarchy } from "./layout.ts";
 import type { Resources } from "./resources.ts";
 import { freezeV1, thawV1 } from "./v1/freezer.ts";
+import { oomKills as oomKillsV1 } from "./v1/memory.ts";
 import { enableControllers } from "./v2/delegation.ts";
 import { freezeV2, thawV2 } from "./v2/freezer.ts";
+import { oomKills as oomKillsV2 } from "./v2/memory.ts";
 import { planUnified } from "./v2/unified.ts";
 
 /** A cgroup's directory in one hierarchy, with the controllers that it serves. */
@@ -59,7 +61,7 @@ export class Cgroup {
   make(members: readonly Member[]): void {
     for (const member of members) {
       cgroupRoot(member.hierarchy);
-      if (makeWithParents(member, member.directory)) this.#made.push(member.directory);
+      makeWithParents(member, member.directory, (directory) => this.#made.push(directory));
     }
     this.members = [...this.members, ...members];
   }
@@ -102,12 +104,15 @@ export class Cgroup {
 
   /** Hierarchies that are not for every container, but that these limits need. */
   #addHierarchiesFor(resources: Resources): void {
-    const missing = this.candidates.filter((member) => !this.members.includes(member));
-    this.make(
-      missing.filter(({ controllers }) =>
-        controllers.some(({ plan }) => plan(resources, () => undefined).length > 0),
-      ),
+    const added = this.candidates.filter(
+      (member) =>
+        !this.members.includes(member) &&
+        member.controllers.some(({ plan }) => plan(resources, () => undefined).length > 0),
     );
+    if (added.length === 0) return;
+    const running = this.#directories();
+    this.make(added);
+    for (const { directory } of added) moveAll(running, directory);
   }
 
   #applyUnified(resources: Resources): void {
@@ -122,7 +127,8 @@ export class Cgroup {
   /** All processes in it and in cgroups made inside of it. */
   pids(): number[] {
     const directory = this.#directories()[0];
-    return directory === undefined ? [] : processesIn(cgroupTree(directory));
+    if (directory === undefined) return [];
+    return processesIn(cgroupTree(directory)).filter((pid) => pid > 0);
   }
 
   /** Directories in which processes are looked for: v2, else the freezer's, else any. */
@@ -159,7 +165,8 @@ export class Cgroup {
       this.freeze(200);
       return true;
     } catch (error) {
-      if (error instanceof CgroupError) return false; // then we chase them
+      // It does not freeze, or has no directory there: then we chase them.
+      if (error instanceof CgroupError || isErrno(error, "ENOENT", "ENODEV")) return false;
       throw error;
     }
   }
@@ -208,9 +215,43 @@ export class Cgroup {
     return Object.assign({}, ...stats);
   }
 
-  /** Whether the kernel killed a process in it for want of memory. */
+  /** Whether the kernel killed a process in it, or in a cgroup made inside of it, for want of memory. */
   oomKilled(): boolean {
-    return (this.stats().memory?.oomKills ?? 0) > 0;
+    const member = this.members.find(({ controllers }) =>
+      controllers.some(({ name }) => name === "memory"),
+    );
+    if (member === undefined) return false;
+    const { hierarchy, directory } = member;
+    if (hierarchy.version === 2) return oomKillsV2(reader(directory)) > 0;
+    // v1 counts in the cgroup of the process that was killed, and nowhere above it.
+    const tree = hasInner(directory) ? cgroupTree(directory) : [directory];
+    return tree.some((each) => oomKillsV1(reader(each)) > 0);
+  }
+}
+
+/**
+ * Moves what runs in a cgroup into its directory in another v1 hierarchy, until nothing that was
+ * forked meanwhile is left out. Into one cgroup, whatever cgroups there are inside of it.
+ */
+function moveAll(from: readonly string[], to: string): void {
+  const source = from[0];
+  if (source === undefined) return;
+  const end = performance.now() + 10_000;
+  for (;;) {
+    const there = new Set(processesIn([to]));
+    const left = processesIn(cgroupTree(source)).filter((pid) => pid > 0 && !there.has(pid));
+    if (left.length === 0) return;
+    if (performance.now() > end)
+      throw new CgroupError(`cgroup ${to}: process ${left[0]} does not move there`, {
+        controller: "cgroup",
+      });
+    for (const pid of left) {
+      try {
+        writeControl(`${to}/cgroup.procs`, String(pid));
+      } catch (error) {
+        if (!isErrno(error, "ESRCH")) throw error; // it has ended
+      }
+    }
   }
 }
 
@@ -230,8 +271,12 @@ function hasInner(directory: string): boolean {
   return (statIfExists(directory)?.nlink ?? 2) > 2;
 }
 
-/** Makes a directory, its parents before it, each fit to have children. @returns false when it was there */
-function makeWithParents(member: Member, directory: string): boolean {
+/** Makes a directory where there is none, its parents before it, each fit to have children. */
+function makeWithParents(
+  member: Member,
+  directory: string,
+  onMade: (directory: string) => void,
+): void {
   const { hierarchy, controllers } = member;
   const parent = parentOf(directory);
   const ready = hierarchy.version === 1 && parent !== hierarchy.mountPoint;
@@ -239,12 +284,13 @@ function makeWithParents(member: Member, directory: string): boolean {
   // On v1 a parent that is there is ready; on v2 somebody may have taken its controllers away.
   const made = ready ? tryMakeCgroupDirectory(name, directory) : undefined;
   if (made === undefined) {
-    if (parent !== hierarchy.mountPoint) makeWithParents(member, parent);
+    if (parent !== hierarchy.mountPoint) makeWithParents(member, parent, () => undefined);
     if (hierarchy.version === 2) enableControllers(parent, controllers);
   }
   const isNew = made ?? makeCgroupDirectory(name, directory);
-  if (isNew) for (const controller of controllers) inherit(controller, directory);
-  return isNew;
+  if (!isNew) return;
+  onMade(directory);
+  for (const controller of controllers) inherit(controller, directory);
 }
 
 function inherit(controller: Controller, directory: string): void {

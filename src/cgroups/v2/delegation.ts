@@ -1,13 +1,13 @@
 /** Handing controllers down on cgroup v2: Documentation/admin-guide/cgroup-v2.rst, "Enabling and Disabling". */
-import { isErrno, SysError } from "../../ffi/call.ts";
-import { errnoText } from "../../ffi/errno.ts";
+import { SysError } from "../../ffi/call.ts";
 import { readFile, writeControl } from "../../linux/file.ts";
 import type { Controller } from "../controller.ts";
-import { CgroupError } from "../error.ts";
 
 /**
- * Lets the children of a cgroup have these controllers, as far as it has them itself.
- * @throws {CgroupError} when processes are in the way (no internal processes)
+ * Lets the children of a cgroup have these controllers, as far as it has them itself and can: not
+ * when it holds processes (EBUSY, as in a container of another engine) or threads (EOPNOTSUPP).
+ * What is missing then is an error only for a limit that needs it. Nothing is taken back later, when
+ * other cgroups may count on it.
  */
 export function enableControllers(directory: string, controllers: readonly Controller[]): void {
   const available = words(`${directory}/cgroup.controllers`);
@@ -15,26 +15,19 @@ export function enableControllers(directory: string, controllers: readonly Contr
   const missing = controllers
     .map(({ name }) => name)
     .filter((name) => available.includes(name) && !enabled.includes(name));
-  if (missing.length === 0) return;
-  const value = missing.map((name) => `+${name}`).join(" ");
+  if (missing.length === 0 || enable(directory, missing)) return;
+  for (const name of missing) enable(directory, [name]);
+}
+
+function enable(directory: string, names: readonly string[]): boolean {
   try {
+    const value = names.map((name) => `+${name}`).join(" ");
     writeControl(`${directory}/cgroup.subtree_control`, value);
+    return true;
   } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    const file = "cgroup.subtree_control";
-    throw new CgroupError(
-      `cgroup: ${directory}/${file} = ${value}: ${error.code}: ${errnoText(error.errno)}`,
-      {
-        controller: missing[0] as string,
-        file,
-        value,
-        cause: error,
-        ...(isErrno(error, "EBUSY")
-          ? { hint: "there are processes in this cgroup itself: move them into a child first" }
-          : {}),
-      },
-    );
+    if (error instanceof SysError) return false;
+    throw error;
   }
 }
 
-const words = (path: string): string[] => readFile(path).trim().split(" ");
+const words = (path: string): string[] => readFile(path).trim().split(" ").filter(Boolean);
