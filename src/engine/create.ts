@@ -4,7 +4,7 @@ import { createUpperLayer } from "../storage/overlay.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { generateName, newContainerId } from "./container_id.ts";
 import { type ContainerRecord, ContainerStore } from "./container_store.ts";
-import { claim, type Ownership } from "./ownership.ts";
+import { claimNew, type Ownership } from "./ownership.ts";
 import type { RootChoice } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
 import { commandOf } from "./spec_builder.ts";
@@ -35,7 +35,7 @@ export function createContainer(
   const id = newContainerId();
   const store = new ContainerStore(paths);
   const cgroup = containerCgroup(id);
-  const ownership = claim(paths, { id, remove: options.remove, cgroup });
+  const ownership = claimNew(paths, { id, remove: options.remove, cgroup });
   undo.defer(() => ownership.release());
   let kept = false;
   let name: string | undefined;

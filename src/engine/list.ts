@@ -3,6 +3,7 @@ import { processStartTime } from "../linux/proc.ts";
 import type { Paths } from "../paths.ts";
 import { type ContainerRecord, ContainerStore, type ExitRecord } from "./container_store.ts";
 import { type OwnerRecord, readOwner } from "./ownership.ts";
+import { recover } from "./recovery.ts";
 
 /** What a container is doing. */
 export type ContainerState =
@@ -35,6 +36,7 @@ export function stateOf(
 
 /** All containers, the newest first. One that is being made or removed is left out. */
 export function listContainers(paths: Paths): ContainerSummary[] {
+  recover(paths, { thorough: true });
   const store = new ContainerStore(paths);
   return store
     .ids()

@@ -5,6 +5,11 @@
  * its holder dies, whatever killed it, so an owner's file that nobody has locked means that work was
  * left half done: the next command finds it and finishes it (recovery.ts). The file is made before
  * anything else of the container's and removed last.
+ *
+ * To try the lock of each of a thousand running containers would take longer than to start one. So
+ * there is `<run>/commands/<pid>.<id>` beside it, made before the owner's file and removed after it,
+ * and asking for the process costs one system call that finds nearly all dead ones; `ps` and the
+ * other commands that look at all containers try the locks themselves.
  */
 
 import { MydockerError } from "../errors.ts";
@@ -21,8 +26,8 @@ import {
   open,
   pwrite,
 } from "../linux/fd.ts";
-import { ifExists, readDirectoryEntries, readFile, stat, statFd, unlink } from "../linux/file.ts";
-import { lockedFiles } from "../linux/proc.ts";
+import { ifExists, readDirectoryEntries, readFile, statFd, unlinkIfExists } from "../linux/file.ts";
+import { getpid, processExists } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
 
 /** What an owner says of its work, for others to read. */
@@ -43,16 +48,23 @@ export interface OwnerRecord {
   };
 }
 
-const folder = (paths: Paths): string => `${paths.run}/owners`;
-const fileOf = (paths: Paths, id: string): string => `${folder(paths)}/${id}`;
+const ownersIn = (paths: Paths): string => `${paths.run}/owners`;
+const commandsIn = (paths: Paths): string => `${paths.run}/commands`;
+const fileOf = (paths: Paths, id: string): string => `${ownersIn(paths)}/${id}`;
+const noteOf = (paths: Paths, id: string): string => `${commandsIn(paths)}/${getpid()}.${id}`;
 
-/** A lock that is held. Closing the process releases it. */
+/** A lock that is held. The end of the process releases it. */
 export class Ownership {
+  readonly #files: readonly string[];
+
+  /** @param files what says that there is an owner, in the order of its removal */
   constructor(
     readonly record: OwnerRecord,
-    readonly path: string,
     readonly fd: number,
-  ) {}
+    files: readonly string[],
+  ) {
+    this.#files = files;
+  }
 
   /** Replaces what the owner says. */
   update(record: OwnerRecord): void {
@@ -63,9 +75,20 @@ export class Ownership {
 
   /** The work is over: nothing is left to be finished by anybody. */
   release(): void {
-    ifExists(() => unlink(this.path));
+    for (const file of this.#files) unlinkIfExists(file);
     close(this.fd);
   }
+}
+
+/**
+ * Becomes the owner of a container that is new: nobody else can be but a recovery, which took the
+ * file for one that was left, and soon sees that there is nothing to finish.
+ */
+export function claimNew(paths: Paths, record: OwnerRecord): Ownership {
+  return take(paths, record, (fd) => {
+    flock(fd, LOCK_EX);
+    return true;
+  });
 }
 
 /**
@@ -73,11 +96,18 @@ export class Ownership {
  * @throws {MydockerError} when another process is
  */
 export function claim(paths: Paths, record: OwnerRecord): Ownership {
+  return take(paths, record, tryLock);
+}
+
+function take(paths: Paths, record: OwnerRecord, lock: (fd: number) => boolean): Ownership {
   const path = fileOf(paths, record.id);
+  const note = noteOf(paths, record.id);
+  close(open(note, O.O_WRONLY | O.O_CREAT, 0o600));
   for (;;) {
     const fd = open(path, O.O_RDWR | O.O_CREAT, 0o600);
-    if (!tryLock(fd)) {
+    if (!lock(fd)) {
       close(fd);
+      unlinkIfExists(note);
       throw new MydockerError(`container ${record.id.slice(0, 12)} is in use by another command`);
     }
     // Between open and flock the file may have been removed by the one who held the lock.
@@ -85,7 +115,7 @@ export function claim(paths: Paths, record: OwnerRecord): Ownership {
       close(fd);
       continue;
     }
-    const ownership = new Ownership(record, path, fd);
+    const ownership = new Ownership(record, fd, [path, note]);
     ownership.update(record);
     return ownership;
   }
@@ -132,26 +162,55 @@ export interface Orphan {
   readonly ownership: Ownership;
 }
 
-/**
- * Finds and locks what dead owners left behind. With many living ones it costs two files read:
- * /proc/locks says which locks are held, and only the others are tried.
- */
-export function* takeOrphans(paths: Paths): Generator<Orphan> {
-  const entries = ifExists(() => readDirectoryEntries(folder(paths))) ?? [];
-  if (entries.length === 0) return;
-  const { devMajor, devMinor } = stat(folder(paths));
-  const locked = lockedFiles();
-  for (const { name, ino } of entries) {
-    if (locked.has(`${devMajor}:${devMinor}:${ino}`)) continue;
-    const path = fileOf(paths, name);
+/** What a dead owner may have left, and the note that it made before. */
+interface Lead {
+  readonly id: string;
+  readonly note?: string;
+}
+
+/** Finds and locks what dead owners left behind. @param thorough tries the lock of every owner */
+export function* takeOrphans(paths: Paths, thorough: boolean): Generator<Orphan> {
+  for (const lead of [...deadCommands(paths), ...(thorough ? allOwners(paths) : [])]) {
+    const { id, note } = lead;
+    const path = fileOf(paths, id);
     const fd = ifExists(() => open(path, O.O_RDWR));
-    if (fd === undefined) continue;
-    if (!tryLock(fd) || statFd(fd).nlink === 0) {
-      close(fd);
+    if (fd === undefined || !tryLock(fd) || statFd(fd).nlink === 0) {
+      if (fd !== undefined) close(fd);
+      // Nothing was left, or others own the container by now, with a note of their own.
+      if (note !== undefined) unlinkIfExists(note);
       continue;
     }
     const record = parseRecord(readFile(path));
-    const fallback = { id: name, remove: false, cgroup: "" };
-    yield { id: name, record, ownership: new Ownership(record ?? fallback, path, fd) };
+    const files = note === undefined ? [path] : [path, note];
+    const ownership = new Ownership(record ?? { id, remove: false, cgroup: "" }, fd, files);
+    yield { id, record, ownership };
   }
+}
+
+/** Leads from the notes of commands whose process is gone. */
+function deadCommands(paths: Paths): Lead[] {
+  const directory = commandsIn(paths);
+  const leads: Lead[] = [];
+  for (const entry of ifExists(() => readDirectoryEntries(directory)) ?? []) {
+    if (processExists(leadingNumber(entry.bytes))) continue;
+    const { name } = entry;
+    leads.push({ id: name.slice(name.indexOf(".") + 1), note: `${directory}/${name}` });
+  }
+  return leads;
+}
+
+function allOwners(paths: Paths): Lead[] {
+  return (ifExists(() => readDirectoryEntries(ownersIn(paths))) ?? []).map(({ name }) => ({
+    id: name,
+  }));
+}
+
+/** The number that a name starts with; not worth a string when the process lives. */
+function leadingNumber(name: Uint8Array): number {
+  let number = 0;
+  for (const byte of name) {
+    if (byte < 0x30 || byte > 0x39) break;
+    number = number * 10 + byte - 0x30;
+  }
+  return number;
 }

@@ -16,10 +16,15 @@ import { makeStateDirectories } from "./state_directories.ts";
 /** The exit code of a container whose owner was killed: it was killed with it. */
 const LOST = 137;
 
-/** Brings the state directories into order: makes them, and finishes what is half done. */
-export function recover(paths: Paths): void {
+/**
+ * Brings the state directories into order: makes them, and finishes what is half done.
+ * @param thorough looks at every container, for a command that does so anyway
+ */
+export function recover(paths: Paths, { thorough = false } = {}): void {
   const firstSinceBoot = makeStateDirectories(paths);
-  for (const { id, record, ownership } of takeOrphans(paths)) finish(paths, id, record, ownership);
+  for (const { id, record, ownership } of takeOrphans(paths, thorough)) {
+    finish(paths, id, record, ownership);
+  }
   if (firstSinceBoot) recoverAfterReboot(paths);
 }
 

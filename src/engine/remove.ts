@@ -12,6 +12,7 @@ import { type ContainerRecord, ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
 import { stateOf } from "./list.ts";
 import { claim, type OwnerRecord, type Ownership, readOwner } from "./ownership.ts";
+import { recover } from "./recovery.ts";
 
 /** How long the command that runs a container may take to notice that it has ended, in milliseconds. */
 const PATIENCE = 10_000;
@@ -22,6 +23,7 @@ const PATIENCE = 10_000;
  * @throws {MydockerError} when there is none, or it runs and is not to be killed
  */
 export function removeContainer(paths: Paths, reference: string, force: boolean): void {
+  recover(paths);
   const store = new ContainerStore(paths);
   const container = store.resolve(reference);
   const { id } = container;

@@ -17,6 +17,7 @@ export function makeStateDirectories(paths: Paths): boolean {
   if (statIfExists(attachPoint(paths)) !== undefined) return false;
   attempt(paths.run, () => {
     makeDirectories(`${paths.run}/owners`);
+    makeDirectories(`${paths.run}/commands`);
     makeDirectories(etcDirectory(paths));
   });
   attempt(paths.root, () => {

@@ -381,9 +381,23 @@ export function readDirectory(path: string, dirfd: number = AT_FDCWD): string[] 
 
 /** What getdents64(2) says of a directory's entry. */
 export interface DirectoryEntry {
+  /** decoded when it is asked for */
   readonly name: string;
+  readonly bytes: Uint8Array;
   /** inode number, exact to 2^53 */
   readonly ino: number;
+}
+
+/** An entry in the kernel's own form; its name is decoded when it is asked for. */
+class RawEntry implements DirectoryEntry {
+  constructor(
+    readonly ino: number,
+    readonly bytes: Uint8Array,
+  ) {}
+
+  get name(): string {
+    return decodeBytes(this.bytes);
+  }
 }
 
 /** Entries of a directory, without "." and ".."; unsorted. */
@@ -391,26 +405,34 @@ export function readDirectoryEntries(path: string, dirfd: number = AT_FDCWD): Di
   const fd = openat(dirfd, path, O.O_RDONLY | O.O_DIRECTORY);
   try {
     const entries: DirectoryEntry[] = [];
-    const buffer = new Uint8Array(32768);
-    const view = new DataView(buffer.buffer);
     for (;;) {
+      const buffer = new Uint8Array(32768); // the entries refer to it
       const length = check(
         "getdents64",
         () => ({ path }),
         libc.getdents64(SYS.getdents64, fd, buffer, buffer.length),
       );
       if (length === 0) return entries;
+      const view = new DataView(buffer.buffer);
       // struct linux_dirent64 { u64 ino; s64 off; u16 reclen; u8 type; char name[]; }
       for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
-        const end = buffer.indexOf(0, at + 19);
-        const name = decodeBytes(buffer.subarray(at + 19, end));
-        const ino = Number(view.getBigUint64(at, true));
-        if (name !== "." && name !== "..") entries.push({ name, ino });
+        const name = at + 19;
+        const end = buffer.indexOf(0, name);
+        if (isDots(buffer, name, end)) continue;
+        const ino = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+        entries.push(new RawEntry(ino, buffer.subarray(name, end)));
       }
     }
   } finally {
     close(fd);
   }
+}
+
+/** Whether the name from `start` to `end` is "." or "..". */
+function isDots(buffer: Uint8Array, start: number, end: number): boolean {
+  const DOT = 0x2e;
+  if (buffer[start] !== DOT || end - start > 2) return false;
+  return end - start === 1 || buffer[start + 1] === DOT;
 }
 
 /** Levels that are descended at once: each holds a descriptor, and a container may nest without end. */

@@ -20,15 +20,3 @@ export function processStartTime(pid: number): number | undefined {
 export function bootId(): string {
   return readFile("/proc/sys/kernel/random/boot_id").trim();
 }
-
-/** The files that are locked with flock(2), as "major:minor:inode" (proc_locks(5)); those of processes that we can see. */
-export function lockedFiles(): Set<string> {
-  const locked = new Set<string>();
-  const pattern = /FLOCK +ADVISORY +WRITE +-?\d+ ([0-9a-f]+):([0-9a-f]+):(\d+)/g;
-  for (const [, major, minor, inode] of readFile("/proc/locks").matchAll(pattern)) {
-    locked.add(
-      `${Number.parseInt(major as string, 16)}:${Number.parseInt(minor as string, 16)}:${inode}`,
-    );
-  }
-  return locked;
-}

@@ -1,6 +1,6 @@
 /** Processes: clone(2), execve(2), waitid(2), pidfds, prctl(2), credentials, limits, signals. */
 import { cString, encodeBytes } from "../ffi/bytes.ts";
-import { check, checkUnless, Flags, retryInterrupted, SysError } from "../ffi/call.ts";
+import { check, checkUnless, Flags, isErrno, retryInterrupted, SysError } from "../ffi/call.ts";
 import { addressOf, libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
 import { SYS } from "./syscall_numbers.ts";
@@ -141,6 +141,17 @@ export function exitNow(status: number): never {
 /** kill(2). */
 export function kill(pid: number, signal: number): void {
   check("kill", { pid, signal }, libc.kill(pid, signal));
+}
+
+/** Whether there is a process of this number, whoever's it is (kill(2) with signal 0). */
+export function processExists(pid: number): boolean {
+  try {
+    const found = checkUnless("kill", ["ESRCH"], () => ({ pid, signal: 0 }), libc.kill(pid, 0));
+    return found !== undefined;
+  } catch (error) {
+    if (isErrno(error, "EPERM")) return true;
+    throw error;
+  }
 }
 
 /** pidfd_open(2). */

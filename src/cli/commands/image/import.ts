@@ -25,6 +25,8 @@ export const command = defineCommand({
     const { importTar } = await import("../../../images/import.ts");
     const { openImageStore } = await import("../../../images/store.ts");
     const { statePaths } = await import("../../../paths.ts");
+    const { recover } = await import("../../../engine/recovery.ts");
+    recover(statePaths());
     const { log } = await import("../../../log.ts");
     const { openArchive } = await import("../../archive.ts");
     using archive = openArchive(file);

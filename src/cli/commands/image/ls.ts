@@ -23,6 +23,8 @@ export const command = defineCommand({
     const { listImages } = await import("../../../images/listing.ts");
     const { openImageStore } = await import("../../../images/store.ts");
     const { statePaths } = await import("../../../paths.ts");
+    const { recover } = await import("../../../engine/recovery.ts");
+    recover(statePaths());
     const { images, problems } = listImages(openImageStore(statePaths().root));
     const rows = images
       .flatMap((image) => imageRows(image, Date.now(), values["no-trunc"]))
