@@ -347,8 +347,9 @@ export function createCgroup(layout: CgroupLayout, path: string): Cgroup {
   return cgroup;
 }
 
-/** A cgroup that may exist: what is there can be looked at, killed and removed. */
+/** A cgroup that may exist: what is there can be joined, looked at, killed and removed. */
 export function openCgroup(layout: CgroupLayout, path: string): Cgroup {
   const all = candidates(layout, path);
-  return new Cgroup(layout, path, all, all);
+  const there = all.filter(({ directory }) => statIfExists(directory) !== undefined);
+  return new Cgroup(layout, path, all, there);
 }

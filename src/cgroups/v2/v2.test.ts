@@ -84,7 +84,7 @@ describe("memory", () => {
 describe("cpu", () => {
   test("shares become a weight through the ends of both scales and both defaults", () => {
     expect([0, 2, 512, 1024, 2048, 262144, 1e9].map(sharesToWeight)).toEqual([
-      1, 1, 59, 100, 170, 10000, 10000,
+      1, 1, 59, 100, 174, 10000, 10000,
     ]);
   });
 
