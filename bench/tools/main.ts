@@ -1,0 +1,33 @@
+/** How a benchmark is called: alone, or as one of all. */
+
+import { markdownBody, type Section } from "./report.ts";
+import { Interrupted, Session } from "./session.ts";
+
+/** A benchmark. */
+export type Bench = (session: Session) => Promise<Section>;
+
+/** Runs benchmarks and prints what they found; the exit code is of failures, never of a time. */
+export async function runBenches(benches: readonly Bench[]): Promise<Section[]> {
+  const sections: Section[] = [];
+  try {
+    for (const bench of benches) {
+      await using session = await Session.open();
+      const section = await bench(session);
+      sections.push(section);
+      console.log(`## ${section.title}\n\n${markdownBody(section)}\n`);
+    }
+  } catch (error) {
+    process.exitCode = error instanceof Interrupted ? 130 : 1;
+    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+  }
+  return sections;
+}
+
+/** The number of rounds: `--rounds N`, else the one that is given. */
+export function roundsOr(usual: number): number {
+  const at = process.argv.indexOf("--rounds");
+  const asked = at === -1 ? undefined : Number(process.argv[at + 1]);
+  if (asked === undefined) return usual;
+  if (!Number.isInteger(asked) || asked < 1) throw new Error("--rounds: not a number of rounds");
+  return asked;
+}
