@@ -38,6 +38,7 @@ export interface CgroupStats {
   };
 }
 
+/** One controller of one version. */
 export interface Controller {
   /** As the kernel calls it in this version. */
   readonly name: string;

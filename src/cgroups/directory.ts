@@ -134,3 +134,31 @@ export function removeCgroupDirectory(directory: string): void {
     poll([], pause);
   }
 }
+
+/**
+ * Moves what runs in a cgroup into its directory in another v1 hierarchy, until nothing that was
+ * forked meanwhile is left out. Into one cgroup, whatever cgroups there are inside of it.
+ * @param from the directories to take from, of which the first counts
+ * @throws {CgroupError} when a process does not move for ten seconds
+ */
+export function moveAll(from: readonly string[], to: string): void {
+  const source = from[0];
+  if (source === undefined) return;
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    const there = new Set(processesIn([to]));
+    const left = processesIn(cgroupTree(source)).filter((pid) => pid > 0 && !there.has(pid));
+    if (left.length === 0) return;
+    if (performance.now() > end)
+      throw new CgroupError(`cgroup ${to}: process ${left[0]} does not move there`, {
+        controller: "cgroup",
+      });
+    for (const pid of left) {
+      try {
+        writeControl(`${to}/cgroup.procs`, String(pid));
+      } catch (error) {
+        if (!isErrno(error, "ESRCH")) throw error; // it has ended
+      }
+    }
+  }
+}

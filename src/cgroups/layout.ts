@@ -19,6 +19,7 @@ export interface Hierarchy {
   readonly name?: string;
 }
 
+/** All mounted hierarchies. */
 export interface CgroupLayout {
   /** `none`: no cgroup file system is mounted. */
   readonly mode: "v1" | "hybrid" | "v2" | "none";

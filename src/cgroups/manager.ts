@@ -1,35 +1,27 @@
 /** One cgroup in all the hierarchies that it needs, the same for both versions. cgroups(7). */
 import { isErrno } from "../ffi/call.ts";
 import { rmdirIfEmpty, statIfExists, writeControl } from "../linux/file.ts";
-import type { CgroupStats, CgroupWrite, Controller } from "./controller.ts";
+import type { CgroupStats, CgroupWrite } from "./controller.ts";
 import { V1_CONTROLLERS, V2_CONTROLLERS } from "./controllers.ts";
 import {
   awaitEmpty,
   cgroupTree,
   killProcess,
-  makeCgroupDirectory,
+  moveAll,
   processesIn,
   reader,
   removeCgroupDirectory,
-  tryMakeCgroupDirectory,
   writeLimit,
 } from "./directory.ts";
 import { CgroupError, missingController } from "./error.ts";
-import { type CgroupLayout, cgroupRoot, checkCgroupPath, type Hierarchy } from "./layout.ts";
+import { type CgroupLayout, cgroupRoot } from "./layout.ts";
+import { candidates, type Member, makeWithParents } from "./members.ts";
 import type { Resources } from "./resources.ts";
 import { freezeV1, thawV1 } from "./v1/freezer.ts";
 import { oomKills as oomKillsV1 } from "./v1/memory.ts";
-import { enableControllers } from "./v2/delegation.ts";
 import { freezeV2, thawV2 } from "./v2/freezer.ts";
 import { oomKills as oomKillsV2 } from "./v2/memory.ts";
 import { planUnified } from "./v2/unified.ts";
-
-/** A cgroup's directory in one hierarchy, with the controllers that it serves. */
-export interface Member {
-  readonly hierarchy: Hierarchy;
-  readonly directory: string;
-  readonly controllers: readonly Controller[];
-}
 
 /** A cgroup, as far as it exists. */
 export class Cgroup {
@@ -229,32 +221,6 @@ export class Cgroup {
   }
 }
 
-/**
- * Moves what runs in a cgroup into its directory in another v1 hierarchy, until nothing that was
- * forked meanwhile is left out. Into one cgroup, whatever cgroups there are inside of it.
- */
-function moveAll(from: readonly string[], to: string): void {
-  const source = from[0];
-  if (source === undefined) return;
-  const end = performance.now() + 10_000;
-  for (;;) {
-    const there = new Set(processesIn([to]));
-    const left = processesIn(cgroupTree(source)).filter((pid) => pid > 0 && !there.has(pid));
-    if (left.length === 0) return;
-    if (performance.now() > end)
-      throw new CgroupError(`cgroup ${to}: process ${left[0]} does not move there`, {
-        controller: "cgroup",
-      });
-    for (const pid of left) {
-      try {
-        writeControl(`${to}/cgroup.procs`, String(pid));
-      } catch (error) {
-        if (!isErrno(error, "ESRCH")) throw error; // it has ended
-      }
-    }
-  }
-}
-
 /** cgroup.kill, since Linux 5.14. @returns false when there is no such file */
 function killAtOnce(directory: string): boolean {
   try {
@@ -269,55 +235,6 @@ function killAtOnce(directory: string): boolean {
 /** A directory has a link from each directory in it. */
 function hasInner(directory: string): boolean {
   return (statIfExists(directory)?.nlink ?? 2) > 2;
-}
-
-/** Makes a directory where there is none, its parents before it, each fit to have children. */
-function makeWithParents(
-  member: Member,
-  directory: string,
-  onMade: (directory: string) => void,
-): void {
-  const { hierarchy, controllers } = member;
-  const parent = parentOf(directory);
-  const ready = hierarchy.version === 1 && parent !== hierarchy.mountPoint;
-  const name = controllers[0]?.name ?? "cgroup";
-  // On v1 a parent that is there is ready; on v2 somebody may have taken its controllers away.
-  const made = ready ? tryMakeCgroupDirectory(name, directory) : undefined;
-  if (made === undefined) {
-    if (parent !== hierarchy.mountPoint) makeWithParents(member, parent, () => undefined);
-    if (hierarchy.version === 2) enableControllers(parent, controllers);
-  }
-  const isNew = made ?? makeCgroupDirectory(name, directory);
-  if (!isNew) return;
-  onMade(directory);
-  for (const controller of controllers) inherit(controller, directory);
-}
-
-function inherit(controller: Controller, directory: string): void {
-  if (controller.inherit === undefined) return;
-  for (const write of controller.inherit(reader(directory))) writeLimit(directory, write);
-}
-
-const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
-
-/** The directories that a cgroup has, or could have. v2 counts where it has the controllers. */
-function candidates(layout: CgroupLayout, path: string): Member[] {
-  checkCgroupPath(path);
-  if (layout.mode === "none") {
-    throw new CgroupError("no cgroup file system is mounted", {
-      controller: "cgroup",
-      hint: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
-    });
-  }
-  if (layout.mode === "v2" && layout.v2 !== undefined) {
-    const directory = `${layout.v2.mountPoint}${path}`;
-    return [{ hierarchy: layout.v2, directory, controllers: V2_CONTROLLERS }];
-  }
-  return layout.v1.flatMap((hierarchy) => {
-    const controllers = V1_CONTROLLERS.filter(({ name }) => hierarchy.controllers.includes(name));
-    const directory = `${hierarchy.mountPoint}${path}`;
-    return controllers.length === 0 ? [] : [{ hierarchy, directory, controllers }];
-  });
 }
 
 /**

@@ -7,6 +7,7 @@
  * means none, is for the caller to turn into -1).
  */
 
+/** `memory`. */
 export interface MemoryResources {
   /** bytes */
   readonly limit?: number;
@@ -22,6 +23,7 @@ export interface MemoryResources {
   readonly checkBeforeUpdate?: boolean;
 }
 
+/** `cpu`. */
 export interface CpuResources {
   /** 2–262144, relative to others */
   readonly shares?: number;
@@ -43,22 +45,26 @@ export interface CpuResources {
   readonly idle?: number;
 }
 
+/** A block device by number. */
 export interface DeviceId {
   readonly major: number;
   readonly minor: number;
 }
 
+/** A share of one device's time. */
 export interface WeightDevice extends DeviceId {
   readonly weight?: number;
   /** v1 with CFQ only */
   readonly leafWeight?: number;
 }
 
+/** A limit for one device. */
 export interface ThrottleDevice extends DeviceId {
   /** bytes or operations a second; 0 takes the limit away */
   readonly rate: number;
 }
 
+/** `blockIO`. */
 export interface BlockIoResources {
   /** 10–1000 */
   readonly weight?: number;
@@ -71,6 +77,7 @@ export interface BlockIoResources {
   readonly throttleWriteIOPSDevice?: readonly ThrottleDevice[];
 }
 
+/** One of `hugepageLimits`. */
 export interface HugepageLimit {
   /** as the kernel names it: `2MB`, `1GB` */
   readonly pageSize: string;
@@ -78,6 +85,7 @@ export interface HugepageLimit {
   readonly limit: number;
 }
 
+/** `linux.resources`. */
 export interface Resources {
   readonly memory?: MemoryResources;
   readonly cpu?: CpuResources;
@@ -116,4 +124,5 @@ export const RESOURCE_FIELDS = {
   unified: "",
 } as const satisfies Record<string, string>;
 
+/** A field that a write can come from. */
 export type ResourceField = keyof typeof RESOURCE_FIELDS;

@@ -11,7 +11,7 @@
  */
 
 import { cString, decodeBytes } from "./bytes.ts";
-import { type CallArgs, check } from "./call.ts";
+import { type CallArgs, check, checkUnless } from "./call.ts";
 import { libc } from "./libc.ts";
 
 const MADV_DOFORK = 11;
@@ -23,18 +23,25 @@ let prepared = false;
 let forked = false;
 let forks = 0;
 
-function readMaps(): string {
-  const O_CLOEXEC = 0o2000000;
-  const fd = check(
+const AT_FDCWD = -100;
+const O_CLOEXEC = 0o2000000;
+const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
+const SYS_getdents64 = process.arch === "arm64" ? 61 : 217;
+
+/** A small file of procfs; undefined when it is gone. This layer has no file functions to use. */
+function readProc(path: string): string | undefined {
+  const fd = checkUnless(
     "open",
-    { path: "/proc/self/maps" },
-    libc.openat(-100, cString("/proc/self/maps"), O_CLOEXEC, 0),
+    ["ENOENT", "ESRCH"],
+    () => ({ path }),
+    libc.openat(AT_FDCWD, cString(path), O_CLOEXEC, 0),
   );
+  if (fd === undefined) return undefined;
   const chunks: string[] = [];
-  const buffer = new Uint8Array(65536);
+  const buffer = new Uint8Array(16384);
   for (;;) {
-    const length = check("read", { fd }, libc.read(fd, buffer, buffer.length));
-    if (length === 0) break;
+    const length = checkUnless("read", ["ESRCH"], { fd }, libc.read(fd, buffer, buffer.length));
+    if (length === undefined || length === 0) break;
     chunks.push(decodeBytes(buffer.subarray(0, length)));
   }
   check("close", { fd }, libc.close(fd));
@@ -44,12 +51,54 @@ function readMaps(): string {
 /** Lets the JIT's mapping pass on to children (madvise(2)). Once a process. */
 function prepareFork(): void {
   if (prepared) return;
-  for (const [, start, end] of readMaps().matchAll(/^([0-9a-f]+)-([0-9a-f]+) rwxp /gm)) {
+  const maps = readProc("/proc/self/maps") ?? "";
+  for (const [, start, end] of maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rwxp /gm)) {
     const from = Number.parseInt(start as string, 16);
     const length = Number.parseInt(end as string, 16) - from;
     check("madvise", { from, length }, libc.madvise(from, length, MADV_DOFORK));
   }
   prepared = true;
+}
+
+/** How often other threads are waited for, and how long each time, in microseconds: 5 ms in all. */
+const SETTLE_ROUNDS = 50;
+const SETTLE_PAUSE = 100;
+
+/**
+ * Waits until no other thread of ours is at work. The JIT's compile on threads of their own, and a
+ * lock that one holds at the moment of the fork is held for ever in the child. One that sleeps
+ * waits for work, and holds none.
+ */
+function settleThreads(): void {
+  const threads = otherThreads();
+  for (let round = 0; round < SETTLE_ROUNDS && threads.some(isAtWork); round++) {
+    libc.usleep(SETTLE_PAUSE); // asleep: to look again and again would take the processor that they need
+  }
+}
+
+/** Numbers of this process's threads but the first, which runs JavaScript (proc_pid_task(5)). */
+function otherThreads(): number[] {
+  const path = "/proc/self/task";
+  const fd = check(
+    "open",
+    () => ({ path }),
+    libc.openat(AT_FDCWD, cString(path), O_CLOEXEC | O_DIRECTORY, 0),
+  );
+  const buffer = new Uint8Array(4096); // for a hundred threads; what is more is not waited for
+  const length = check(
+    "getdents64",
+    () => ({ path }),
+    libc.getdents64(SYS_getdents64, fd, buffer, buffer.length),
+  );
+  check("close", { fd }, libc.close(fd));
+  const names = decodeBytes(buffer.subarray(0, length)).matchAll(/(\d+)\0/g);
+  return [...names].map(([, name]) => Number(name)).filter((id) => id !== process.pid);
+}
+
+/** Whether a thread runs, or would if there were a processor for it (proc_pid_stat(5), field 3). */
+function isAtWork(thread: number): boolean {
+  const stat = readProc(`/proc/self/task/${thread}/stat`) ?? "";
+  return /\) [RD] /.test(stat);
 }
 
 /**
@@ -80,6 +129,7 @@ export function forkWithNamespaces(
   prepareFork();
   const pidfd = new Int32Array(1);
   if (mayBeCollecting()) Bun.gc(true);
+  if (!forked) settleThreads();
   const pid = check(
     "clone",
     args,

@@ -73,6 +73,9 @@ const prototypes = {
   // int madvise(void *addr, size_t length, int advice);
   madvise: { args: [ULONG, ULONG, "i32"], returns: "i32" },
 
+  // int usleep(useconds_t usec);
+  usleep: { args: ["u32"], returns: "i32" },
+
   // --- namespaces
   // int unshare(int flags);
   unshare: { args: ["i32"], returns: "i32" },

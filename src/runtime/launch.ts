@@ -32,10 +32,10 @@ export class LaunchError extends Error {
   }
 }
 
-/** How often a silent child is looked at, in milliseconds. */
-const WATCH_INTERVAL = 1000;
+/** How often a silent child is looked at, in milliseconds: longer than all of init takes as a rule. */
+const WATCH_INTERVAL = 15;
 /** How often in a row it may be seen waiting for a lock, which nothing in it does that is alive. */
-const WATCH_LIMIT = 2;
+const WATCH_LIMIT = 3;
 
 /** What init waits for before it joins its cgroups. */
 const GO = encodeBytes("go");

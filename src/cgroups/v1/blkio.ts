@@ -38,4 +38,5 @@ function plan({ blockIO }: Resources, current: ReadCurrent): CgroupWrite[] {
   return writes;
 }
 
+/** Block I/O, weights and throttles. */
 export const blkio: Controller = { name: "blkio", always: false, plan };

@@ -49,4 +49,5 @@ function planBandwidth(cpu: NonNullable<Resources["cpu"]>, current: ReadCurrent)
   return writes;
 }
 
+/** Shares, bandwidth and real-time limits. */
 export const cpu: Controller = { name: "cpu", always: true, plan };

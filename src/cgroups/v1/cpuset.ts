@@ -13,6 +13,7 @@ function inherit(current: ReadCurrent): CgroupWrite[] {
   return writes;
 }
 
+/** Processors and memory nodes. */
 export const cpuset: Controller = {
   name: "cpuset",
   always: false,

@@ -5,6 +5,7 @@ import { readFile, writeControl } from "../../linux/file.ts";
 import type { Controller } from "../controller.ts";
 import { CgroupError } from "../error.ts";
 
+/** Stops and goes; nothing to limit. */
 export const freezer: Controller = { name: "freezer", always: true, plan: () => [] };
 
 /**
@@ -25,6 +26,7 @@ export function freezeV1(directory: string, patience = 2000): void {
   throw new CgroupError(`cgroup freezer: ${directory} does not freeze`, { controller: "freezer" });
 }
 
+/** Lets everything in the cgroup go on. @throws {SysError} */
 export function thawV1(directory: string): void {
   writeControl(`${directory}/freezer.state`, "THAWED");
 }

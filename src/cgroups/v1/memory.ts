@@ -88,4 +88,5 @@ export function oomKills(read: ReadCurrent): number {
   return flatValue(read("memory.oom_control"), "oom_kill") ?? 0;
 }
 
+/** Memory, and memory with swap. */
 export const memory: Controller = { name: "memory", always: true, plan, stats };

@@ -69,4 +69,5 @@ function stats(read: ReadCurrent): CgroupStats {
   return usage === undefined ? {} : { cpu: { usage: usage * 1000 } };
 }
 
+/** Weight and bandwidth. */
 export const cpu: Controller = { name: "cpu", always: true, plan, stats };

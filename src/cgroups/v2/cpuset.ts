@@ -2,6 +2,7 @@
 import type { Controller } from "../controller.ts";
 import { planCpuset } from "../cpuset_plan.ts";
 
+/** Processors and memory nodes. */
 export const cpuset: Controller = {
   name: "cpuset",
   always: false,

@@ -20,6 +20,7 @@ export function freezeV2(directory: string, patience = 2000): void {
   }
 }
 
+/** Lets everything in the cgroup go on. @throws {SysError} */
 export function thawV2(directory: string): void {
   writeControl(`${directory}/cgroup.freeze`, "0");
 }

@@ -2,6 +2,7 @@
 import type { Controller } from "../controller.ts";
 import { planHugetlb } from "../hugetlb_plan.ts";
 
+/** Huge pages by size. */
 export const hugetlb: Controller = {
   name: "hugetlb",
   always: false,

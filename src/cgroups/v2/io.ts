@@ -50,4 +50,5 @@ function plan({ blockIO }: Resources, current: ReadCurrent): CgroupWrite[] {
   return writes;
 }
 
+/** Block I/O, weights and throttles. */
 export const io: Controller = { name: "io", always: false, plan };

@@ -88,4 +88,5 @@ export function oomKills(read: ReadCurrent): number {
   return flatValue(read("memory.events"), "oom_kill") ?? 0;
 }
 
+/** Memory, and swap beside it. */
 export const memory: Controller = { name: "memory", always: true, plan, stats };
