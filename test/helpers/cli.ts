@@ -1,6 +1,6 @@
 /** The compiled executable, called as a person calls it, with state directories of its own. */
 
-import { beforeAll, test } from "bun:test";
+import { afterAll, beforeAll, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -101,6 +101,7 @@ export class Engine {
       stdout: "pipe",
       stderr: "pipe",
     });
+    this.track(child);
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
     const output = () => stdout.bytes().toString();
     const end = async (timeout = TIMEOUT) => {
@@ -115,13 +116,16 @@ export class Engine {
       output,
       end,
       waitForOutput: (pattern) =>
-        waitFor(`${pattern} of ${args.join(" ")}`, () => {
-          if (pattern.test(output())) return output();
-          if (child.exitCode !== null && stdout.isDone()) {
-            throw new Error(`ended without ${pattern}: ${output()}${stderr.bytes()}`);
-          }
-          return undefined;
-        }),
+        waitFor(
+          () => `${pattern} of ${args.join(" ")}; it wrote: ${output()}${stderr.bytes()}`,
+          () => {
+            if (pattern.test(output())) return output();
+            if (child.exitCode !== null && stdout.isDone()) {
+              throw new Error(`ended without ${pattern}: ${output()}${stderr.bytes()}`);
+            }
+            return undefined;
+          },
+        ),
     };
   }
 
@@ -134,12 +138,24 @@ export class Engine {
       stdout: "pipe",
       stderr: "pipe",
     });
+    this.track(child);
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
     return finish(child, command, options.timeout ?? TIMEOUT, stdout, stderr);
   }
 
-  /** Removes the state directories. */
+  readonly #children = new Set<Bun.Subprocess>();
+
+  /** Remembers a child process, so that it does not outlive a test that fails. */
+  track(child: Bun.Subprocess): void {
+    this.#children.add(child);
+    child.exited.finally(() => this.#children.delete(child));
+  }
+
+  /** Kills what still runs, and removes the state directories. */
   remove(): void {
+    for (const child of this.#children) child.kill("SIGKILL");
+    // The next command cleans up behind those that were killed.
+    if (this.#children.size > 0) Bun.spawnSync([EXECUTABLE, "ps"], { env: { ...this.env } });
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -208,6 +224,7 @@ export function useEngine(): Engine {
     if (exitCode !== 0) console.error(`the first container failed (${exitCode}): ${err}`);
     snapshots.set(engine, takeSnapshot(engine));
   });
+  afterAll(() => engine.remove());
   return engine;
 }
 
@@ -215,7 +232,7 @@ const snapshots = new WeakMap<Engine, Snapshot>();
 
 /**
  * The last test of a file: mounts, cgroups, links, processes, files and firewall rules are as they
- * were before its first. Then the engine's directories are removed.
+ * were before its first.
  */
 export function leavesNothingBehind(engine: Engine): void {
   test("nothing is left behind", async () => {
@@ -227,8 +244,6 @@ export function leavesNothingBehind(engine: Engine): void {
       await waitFor("no leaks", () => leaks().length === 0, 5000);
     } catch (cause) {
       throw new Error(`left behind:\n${leaks().join("\n")}`, { cause });
-    } finally {
-      engine.remove();
     }
   });
 }

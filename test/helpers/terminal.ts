@@ -37,18 +37,21 @@ export function onTerminal(engine: Engine, args: readonly string[]): TerminalSes
 export function spawnOnTerminal(engine: Engine, command: readonly string[]): TerminalSession {
   let text = "";
   const decoder = new TextDecoder();
-  const terminal = new Bun.Terminal({
-    cols: 100,
-    rows: 30,
-    data: (_, bytes) => {
-      text += decoder.decode(bytes, { stream: true });
-    },
-  });
+  // Given as options, not as a Terminal: only so it becomes the command's controlling terminal.
   const child = Bun.spawn([...command], {
     cwd: engine.folder,
     env: { ...engine.env, TERM: "xterm" },
-    terminal,
+    terminal: {
+      cols: 100,
+      rows: 30,
+      data: (_, bytes) => {
+        text += decoder.decode(bytes, { stream: true });
+      },
+    },
   });
+  engine.track(child);
+  const { terminal } = child;
+  if (terminal === undefined) throw new Error("bun gave the command no terminal");
   return {
     pid: child.pid,
     output: () => text,
@@ -61,11 +64,15 @@ export function spawnOnTerminal(engine: Engine, command: readonly string[]): Ter
       control: terminal.controlFlags,
     }),
     waitForOutput: (pattern) =>
-      waitFor(`${pattern} on the terminal of ${command.join(" ")}; it shows: ${text}`, () => {
-        if (pattern.test(text)) return text;
-        if (child.exitCode !== null) throw new Error(`ended (${child.exitCode}), showing: ${text}`);
-        return undefined;
-      }),
+      waitFor(
+        () => `${pattern} on the terminal of ${command.join(" ")}; it shows: ${text}`,
+        () => {
+          if (pattern.test(text)) return text;
+          if (child.exitCode !== null)
+            throw new Error(`ended (${child.exitCode}), showing: ${text}`);
+          return undefined;
+        },
+      ),
     end: async () => {
       const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
       await child.exited;
