@@ -1,0 +1,48 @@
+/**
+ * `bun run bench`: all benchmarks, one after the other. With `--markdown` the tables in
+ * docs/performance.md become what was measured.
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { release } from "node:os";
+import { join } from "node:path";
+import { flat } from "./flat.ts";
+import { io } from "./io.ts";
+import { memory } from "./memory.ts";
+import { profile } from "./profile.ts";
+import { run } from "./run.ts";
+import { startup } from "./startup.ts";
+import { runBenches } from "./tools/main.ts";
+import { versionOf } from "./tools/peers.ts";
+import { markdownBody } from "./tools/report.ts";
+
+const PAGE = join(import.meta.dir, "../docs/performance.md");
+
+/** Replaces what stands between `<!-- bench:ID -->` and `<!-- /bench -->`. @throws {Error} without the marker */
+function replaceSection(page: string, id: string, body: string): string {
+  const marker = `<!-- bench:${id} -->`;
+  const start = page.indexOf(marker);
+  const end = page.indexOf("<!-- /bench -->", start);
+  if (start === -1 || end === -1) throw new Error(`docs/performance.md has no ${marker}`);
+  return `${page.slice(0, start)}${marker}\n${body}\n${page.slice(end)}`;
+}
+
+/** What the figures depend on. */
+function describeMachine(): string {
+  const parts = [
+    `Linux ${release().split(/[-+]/)[0]} on ${process.arch}`,
+    `${navigator.hardwareConcurrency} processors`,
+    `Bun ${Bun.version}`,
+    ...["runc", "crun"].map(versionOf),
+  ];
+  return `${parts.filter((part) => part !== undefined).join(", ")}.`;
+}
+
+const sections = await runBenches([startup, run, memory, flat, io, profile]);
+console.log(describeMachine());
+if (process.argv.includes("--markdown")) {
+  let page = readFileSync(PAGE, "utf8");
+  for (const section of sections) page = replaceSection(page, section.id, markdownBody(section));
+  if (sections.length > 0) page = replaceSection(page, "machine", describeMachine());
+  writeFileSync(PAGE, page);
+}
