@@ -3,6 +3,7 @@ import type { CgroupWrite } from "../controller.ts";
 import { limitError } from "../error.ts";
 import type { Resources } from "../resources.ts";
 
+/** The writes of `unified`. @throws {CgroupError} for what is no file name of a cgroup */
 export function planUnified({ unified = {} }: Resources): CgroupWrite[] {
   return Object.entries(unified).map(([file, value]) => {
     const controller = file.slice(0, Math.max(0, file.indexOf(".")));
