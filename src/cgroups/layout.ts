@@ -3,7 +3,7 @@
  * several controllers mounted together), v2 (one for all), or hybrid (both). cgroups(7), proc(5).
  */
 import { MydockerError } from "../errors.ts";
-import { readFile } from "../linux/file.ts";
+import { readFile, statIfExists } from "../linux/file.ts";
 import { CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fileSystemMagic } from "../linux/mount.ts";
 
 /** One mounted hierarchy. */
@@ -134,6 +134,13 @@ export function readLayout(): CgroupLayout {
 /** The v1 hierarchy of a controller. */
 export function v1Hierarchy(layout: CgroupLayout, controller: string): Hierarchy | undefined {
   return layout.v1.find((hierarchy) => hierarchy.controllers.includes(controller));
+}
+
+/** Whether swap can be limited: v1 kernels may have it switched off (boot parameter swapaccount=0). */
+export function countsSwap(layout: CgroupLayout): boolean {
+  const memory = v1Hierarchy(layout, "memory");
+  if (memory === undefined) return layout.mode === "v2";
+  return statIfExists(`${memory.mountPoint}/memory.memsw.limit_in_bytes`) !== undefined;
 }
 
 const verified = new WeakSet<Hierarchy>();

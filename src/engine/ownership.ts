@@ -2,7 +2,8 @@
  * Who works on a container: the process that holds the lock on `<run>/owners/<id>`.
  *
  * Whoever makes, runs or removes a container owns it meanwhile. The kernel gives the lock back when
- * its holder dies, whatever killed it, so an owner's file that nobody has locked means that work was
+ * its holder dies, whatever killed it (a record lock, which unlike one of flock(2) is not held on by
+ * a child that was forked and hangs), so an owner's file that nobody has locked means that work was
  * left half done: the next command finds it and finishes it (recovery.ts). The file is made before
  * anything else of the container's and removed last.
  *
@@ -13,21 +14,29 @@
  */
 
 import { MydockerError } from "../errors.ts";
-import { encodeBytes } from "../ffi/bytes.ts";
+import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import {
   close,
-  flock,
   ftruncate,
-  LOCK_EX,
-  LOCK_NB,
-  LOCK_SH,
+  isRecordLocked,
+  lockRecord,
   O,
   open,
+  POLLIN,
+  poll,
   pwrite,
 } from "../linux/fd.ts";
-import { ifExists, readDirectoryEntries, readFile, statFd, unlinkIfExists } from "../linux/file.ts";
-import { getpid, processExists } from "../linux/process.ts";
+import {
+  ifExists,
+  readDirectoryEntries,
+  readFile,
+  readToEnd,
+  statFd,
+  unlinkIfExists,
+} from "../linux/file.ts";
+import { bootId, processStartTime } from "../linux/proc.ts";
+import { getpid, pidfdOpen, pidfdSendSignal, processExists, SIGNALS } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
 
 /** What an owner says of its work, for others to read. */
@@ -37,15 +46,48 @@ export interface OwnerRecord {
   readonly remove: boolean;
   /** path of its cgroup in every hierarchy */
   readonly cgroup: string;
-  /** The first process, once it runs. */
-  readonly process?: {
-    readonly pid: number;
-    /** clock ticks since boot */
-    readonly startTime: number;
-    readonly bootId: string;
+  /** The first process, before it runs the command. */
+  readonly init?: ProcessIdentity;
+  /** The first process, once it runs the command. */
+  readonly process?: ProcessIdentity & {
     /** RFC 3339 */
     readonly startedAt: string;
   };
+}
+
+/** A process, and not another one that gets its number later. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** clock ticks since boot */
+  readonly startTime: number;
+  readonly bootId: string;
+}
+
+/** A process as it will be known by; undefined when there is none. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const startTime = processStartTime(pid);
+  return startTime === undefined ? undefined : { pid, startTime, bootId: bootId() };
+}
+
+/**
+ * SIGKILL to this process, and to no other one that has its number by now.
+ * @param patience how long to wait for its end, in milliseconds
+ */
+export function killProcess(identity: ProcessIdentity, patience: number): void {
+  if (identity.bootId !== bootId()) return;
+  try {
+    const pidfd = pidfdOpen(identity.pid);
+    try {
+      // The descriptor is of whoever has the number now; only then is it worth comparing.
+      if (processStartTime(identity.pid) !== identity.startTime) return;
+      pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
+      poll([{ fd: pidfd, events: POLLIN, revents: 0 }], patience);
+    } finally {
+      close(pidfd);
+    }
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
 }
 
 const ownersIn = (paths: Paths): string => `${paths.run}/owners`;
@@ -85,10 +127,7 @@ export class Ownership {
  * file for one that was left, and soon sees that there is nothing to finish.
  */
 export function claimNew(paths: Paths, record: OwnerRecord): Ownership {
-  return take(paths, record, (fd) => {
-    flock(fd, LOCK_EX);
-    return true;
-  });
+  return take(paths, record, { wait: true });
 }
 
 /**
@@ -96,21 +135,21 @@ export function claimNew(paths: Paths, record: OwnerRecord): Ownership {
  * @throws {MydockerError} when another process is
  */
 export function claim(paths: Paths, record: OwnerRecord): Ownership {
-  return take(paths, record, tryLock);
+  return take(paths, record, { wait: false });
 }
 
-function take(paths: Paths, record: OwnerRecord, lock: (fd: number) => boolean): Ownership {
+function take(paths: Paths, record: OwnerRecord, how: { wait: boolean }): Ownership {
   const path = fileOf(paths, record.id);
   const note = noteOf(paths, record.id);
   close(open(note, O.O_WRONLY | O.O_CREAT, 0o600));
   for (;;) {
     const fd = open(path, O.O_RDWR | O.O_CREAT, 0o600);
-    if (!lock(fd)) {
+    if (!lockRecord(fd, how)) {
       close(fd);
       unlinkIfExists(note);
       throw new MydockerError(`container ${record.id.slice(0, 12)} is in use by another command`);
     }
-    // Between open and flock the file may have been removed by the one who held the lock.
+    // Between opening and locking the file may have been removed by the one who held the lock.
     if (statFd(fd).nlink === 0) {
       close(fd);
       continue;
@@ -121,29 +160,15 @@ function take(paths: Paths, record: OwnerRecord, lock: (fd: number) => boolean):
   }
 }
 
-function tryLock(fd: number): boolean {
-  try {
-    flock(fd, LOCK_EX | LOCK_NB);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EAGAIN")) return false;
-    throw error;
-  }
-}
-
 /** What the living owner of a container says; undefined when it has none. */
 export function readOwner(paths: Paths, id: string): OwnerRecord | undefined {
   const fd = ifExists(() => open(fileOf(paths, id), O.O_RDONLY));
   if (fd === undefined) return undefined;
   try {
-    flock(fd, LOCK_SH | LOCK_NB);
-    return undefined; // nobody has it
-  } catch (error) {
-    if (!isErrno(error, "EAGAIN")) throw error;
+    return isRecordLocked(fd) ? parseRecord(decodeBytes(readToEnd(fd))) : undefined;
   } finally {
     close(fd);
   }
-  return parseRecord(ifExists(() => readFile(fileOf(paths, id))));
 }
 
 function parseRecord(text: string | undefined): OwnerRecord | undefined {
@@ -174,7 +199,7 @@ export function* takeOrphans(paths: Paths, thorough: boolean): Generator<Orphan>
     const { id, note } = lead;
     const path = fileOf(paths, id);
     const fd = ifExists(() => open(path, O.O_RDWR));
-    if (fd === undefined || !tryLock(fd) || statFd(fd).nlink === 0) {
+    if (fd === undefined || !lockRecord(fd, { wait: false }) || statFd(fd).nlink === 0) {
       if (fd !== undefined) close(fd);
       // Nothing was left, or others own the container by now, with a note of their own.
       if (note !== undefined) unlinkIfExists(note);

@@ -10,11 +10,13 @@ import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
-import { claim, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
+import { claim, killProcess, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
 import { makeStateDirectories } from "./state_directories.ts";
 
 /** The exit code of a container whose owner was killed: it was killed with it. */
 const LOST = 137;
+/** How long a killed process may take to end, in milliseconds. */
+const PATIENCE = 10_000;
 
 /**
  * Brings the state directories into order: makes them, and finishes what is half done.
@@ -48,6 +50,9 @@ function finish(
   ownership: Ownership,
 ): void {
   const store = new ContainerStore(paths);
+  for (const process of [record?.init, record?.process]) {
+    if (process !== undefined) killProcess(process, PATIENCE);
+  }
   openCgroup(readLayout(), containerCgroup(id)).remove();
   removeEtcFiles(paths, id);
   const container = readable(() => store.read(id));

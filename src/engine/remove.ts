@@ -2,16 +2,12 @@
 import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
-import { isErrno } from "../ffi/call.ts";
-import { close, POLLIN, poll } from "../linux/fd.ts";
-import { processStartTime } from "../linux/proc.ts";
-import { pidfdOpen, pidfdSendSignal, SIGNALS } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { type ContainerRecord, ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
 import { stateOf } from "./list.ts";
-import { claim, type OwnerRecord, type Ownership, readOwner } from "./ownership.ts";
+import { claim, killProcess, type Ownership, readOwner } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 
 /** How long the command that runs a container may take to notice that it has ended, in milliseconds. */
@@ -36,7 +32,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
         { hint: "stop it first, or use `rm -f`" },
       );
     }
-    killFirstProcess(owner);
+    if (owner?.process !== undefined) killProcess(owner.process, PATIENCE);
   }
   const ownership = takeOver(paths, container);
   if (ownership === undefined) return; // its owner has removed it, as it was asked to with --rm
@@ -44,25 +40,6 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
   removeEtcFiles(paths, id);
   store.remove(id);
   ownership.release();
-}
-
-/** SIGKILL to the process that was recorded, and to no other one that has its number by now. */
-function killFirstProcess(owner: OwnerRecord | undefined): void {
-  const process = owner?.process;
-  if (process === undefined) return;
-  try {
-    const pidfd = pidfdOpen(process.pid);
-    try {
-      // The descriptor is of whoever has the number now; only then is it worth comparing.
-      if (processStartTime(process.pid) !== process.startTime) return;
-      pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
-      poll([{ fd: pidfd, events: POLLIN, revents: 0 }], PATIENCE);
-    } finally {
-      close(pidfd);
-    }
-  } catch (error) {
-    if (!isErrno(error, "ESRCH")) throw error;
-  }
 }
 
 /** Becomes the owner as soon as the present one lets go. @returns undefined when the container is gone by then */

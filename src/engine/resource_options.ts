@@ -5,11 +5,14 @@ import type { ResourceRequest } from "./run_options.ts";
 /** What `--cpus` is counted in, microseconds: the kernel's default period. */
 const PERIOD = 100_000;
 
-/** Pure; what is absent is not limited. As Docker, memory alone allows the same amount of swap. */
-export function toResources(request: ResourceRequest): Resources {
+/**
+ * Pure; what is absent is not limited. As Docker, memory alone allows the same amount of swap, on a
+ * kernel that counts it.
+ */
+export function toResources(request: ResourceRequest, countsSwap: () => boolean): Resources {
   const memory = {
     ...(request.memory === undefined ? {} : { limit: request.memory }),
-    ...swapOf(request),
+    ...swapOf(request, countsSwap),
     ...(request.memoryReservation === undefined ? {} : { reservation: request.memoryReservation }),
   };
   const cpu = {
@@ -29,7 +32,10 @@ export function toResources(request: ResourceRequest): Resources {
   };
 }
 
-function swapOf({ memory, memorySwap }: ResourceRequest): { swap?: number } {
+function swapOf(
+  { memory, memorySwap }: ResourceRequest,
+  countsSwap: () => boolean,
+): { swap?: number } {
   if (memorySwap !== undefined && memorySwap !== 0) return { swap: memorySwap };
-  return memory === undefined || memory <= 0 ? {} : { swap: memory * 2 };
+  return memory === undefined || memory <= 0 || !countsSwap() ? {} : { swap: memory * 2 };
 }

@@ -3,12 +3,12 @@ import { MydockerError } from "../errors.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
 import { close, O, open, writeAll } from "../linux/fd.ts";
 import { unlinkIfExists } from "../linux/file.ts";
-import { bootId, processStartTime } from "../linux/proc.ts";
 import type { ExitStatus } from "../linux/process.ts";
 import { isTerminal } from "../linux/tty.ts";
 import { statePaths } from "../paths.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
 import { superviseForeground } from "./foreground.ts";
+import { identify } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -66,9 +66,9 @@ function writeIdFile(path: string, id: string, undo: DisposableStack): void {
 
 /** Says who runs, for `ps` and for whoever has to clean up after us. */
 function announce({ ownership }: CreatedContainer, { pid }: RunningContainer, startedAt: string) {
-  const startTime = processStartTime(pid) ?? 0;
-  const process = { pid, startTime, bootId: bootId(), startedAt };
-  ownership.update({ ...ownership.record, process });
+  const identity = identify(pid);
+  if (identity === undefined) return; // it has not been waited for, so it is there
+  ownership.update({ ...ownership.record, process: { ...identity, startedAt } });
 }
 
 async function supervise(

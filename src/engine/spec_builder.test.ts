@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from "../capabilities/capabilities.ts";
+import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
 import { buildSpec, cleanPath, commandOf, type ImageConfig } from "./spec_builder.ts";
 
@@ -36,6 +37,7 @@ function build(options: Partial<RunOptions>, image: ImageConfig = {}) {
     options: { ...DEFAULTS, ...options },
     image,
     cgroupsPath: `/mydocker/${ID}`,
+    resources: {},
     etcFiles: [{ destination: "/etc/hosts", type: "bind", source: "/h", options: ["bind"] }],
     host: {
       hostname: "thehost",
@@ -221,10 +223,12 @@ describe("sysctls", () => {
 });
 
 describe("limits", () => {
-  const limits = (resources: RunOptions["resources"]) => build({ resources }).linux.resources;
+  const limits = (resources: RunOptions["resources"], swap = true) =>
+    toResources(resources, () => swap);
 
   test("of memory allow as much swap again", () => {
     expect(limits({ memory: 100 }).memory).toEqual({ limit: 100, swap: 200 });
+    expect(limits({ memory: 100 }, false).memory).toEqual({ limit: 100 });
     expect(limits({ memory: 100, memorySwap: -1 }).memory).toEqual({ limit: 100, swap: -1 });
   });
 

@@ -1,4 +1,5 @@
 /** From what was asked for and what the image says to an OCI config.json. Pure. */
+import type { Resources } from "../cgroups/resources.ts";
 import { MydockerError } from "../errors.ts";
 import type { NamespaceEntry } from "../namespaces/namespaces.ts";
 import type { Device, Mount, Process, Spec } from "../runtime/spec.ts";
@@ -11,7 +12,6 @@ import {
   MASKED_PATHS,
   READONLY_PATHS,
 } from "./defaults.ts";
-import { toResources } from "./resource_options.ts";
 import type { MountRequest, RunOptions } from "./run_options.ts";
 import { sysctlsOf } from "./sysctl_options.ts";
 
@@ -45,6 +45,7 @@ export interface SpecRequest {
   readonly image: ImageConfig;
   readonly host: HostFacts;
   readonly cgroupsPath: string;
+  readonly resources: Resources;
   /** /etc/hostname, /etc/hosts and /etc/resolv.conf: files of the host */
   readonly etcFiles: readonly Mount[];
 }
@@ -87,7 +88,7 @@ export function buildSpec(request: SpecRequest): Spec {
     linux: {
       namespaces: buildNamespaces(options, host),
       cgroupsPath: request.cgroupsPath,
-      resources: toResources(options.resources),
+      resources: request.resources,
       devices: options.privileged ? host.devices() : DEFAULT_DEVICES,
       sysctl: sysctlsOf(options),
       maskedPaths: options.privileged ? [] : maskedPaths(host.processors),

@@ -1,5 +1,5 @@
 /** Starting a container: cgroup, configuration, file system, first process. */
-import { readLayout } from "../cgroups/layout.ts";
+import { countsSwap, readLayout } from "../cgroups/layout.ts";
 import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
 import { close, O, open, pipe } from "../linux/fd.ts";
@@ -15,6 +15,7 @@ import type { CreatedContainer } from "./create.ts";
 import { etcMounts, removeEtcFiles, writeEtcFiles } from "./etc_files.ts";
 import type { Pipes } from "./foreground.ts";
 import { hostDevices, hostName, ownCapabilities, possibleProcessors } from "./host_facts.ts";
+import { identify, type Ownership } from "./ownership.ts";
 import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
 import { buildSpec } from "./spec_builder.ts";
@@ -41,13 +42,15 @@ export function startContainer(
   const { id, options } = record;
   const layout = readLayout();
   const { cgroup: cgroupsPath } = container.ownership.record;
-  const cgroup = planCgroup(layout, cgroupsPath, toResources(options.resources));
+  const resources = toResources(options.resources, () => countsSwap(layout));
+  const cgroup = planCgroup(layout, cgroupsPath, resources);
   const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
   const spec = buildSpec({
     id,
     options: { ...options, args: root.args },
     image: root.config,
     cgroupsPath,
+    resources,
     etcFiles: etcMounts(paths, id),
     host: {
       hostname,
@@ -74,7 +77,7 @@ export function startContainer(
 }
 
 function launchOn(
-  { paths, record, root, store }: CreatedContainer,
+  { ownership, paths, record, root, store }: CreatedContainer,
   spec: Spec,
   cgroup: Cgroup,
   stdio: [number, number, number] | undefined,
@@ -112,7 +115,8 @@ function launchOn(
       dieWithParent: true,
       reaper: options.init,
     };
-    return launch(plan, () => {
+    return launch(plan, (pid) => {
+      if (pid !== undefined) noteInit(ownership, pid);
       makeRest();
       store.writeConfig(record.id, spec);
       warmUp();
@@ -125,6 +129,12 @@ function launchOn(
       : undefined;
     throw explained ?? new MydockerError(message, { exitCode, cause: error });
   }
+}
+
+/** For whoever cleans up after us: init is in no cgroup yet, and does not end with us before it is told to. */
+function noteInit(ownership: Ownership, pid: number): void {
+  const init = identify(pid);
+  if (init !== undefined) ownership.update({ ...ownership.record, init });
 }
 
 /** `-v` makes what is missing; `--mount` refuses it. */

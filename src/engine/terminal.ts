@@ -1,14 +1,16 @@
 /** The caller's terminal while a container's terminal is shown on it. */
 import { forkWithNamespaces } from "../ffi/fork.ts";
-import { close, closeFrom, dupOnto, pipe, read, writeAll } from "../linux/fd.ts";
+import { close, closeFrom, dupOnto, POLLIN, poll } from "../linux/fd.ts";
 import {
   exitNow,
   ignoreSignal,
   P_PIDFD,
+  pidfdSendSignal,
   resetSignals,
   SIGNALS,
   waitExit,
 } from "../linux/process.ts";
+import { messagePair, receiveMessage, sendMessage } from "../linux/socket.ts";
 import { getAttributes, rawMode, setAttributes, type Termios } from "../linux/tty.ts";
 
 /**
@@ -18,7 +20,7 @@ import { getAttributes, rawMode, setAttributes, type Termios } from "../linux/tt
 export class RawTerminal implements Disposable {
   readonly #fd: number;
   readonly #saved: Termios;
-  readonly #guardian: Guardian;
+  readonly #guardian: Guardian | undefined;
   #restored = false;
 
   /** @param fd a terminal */
@@ -37,34 +39,56 @@ export class RawTerminal implements Disposable {
     } catch {
       // The terminal is gone, and with it the need to restore it.
     }
-    try {
-      writeAll(this.#guardian.lifeline, new Uint8Array([0]));
-    } catch {
-      // Somebody killed the guardian.
-    }
-    close(this.#guardian.lifeline);
-    waitExit(P_PIDFD, this.#guardian.pidfd);
-    close(this.#guardian.pidfd);
+    if (this.#guardian !== undefined) dismiss(this.#guardian);
   }
 }
 
 interface Guardian {
   readonly pidfd: number;
-  /** what it reads from */
-  readonly lifeline: number;
+  /** our end of a message pair */
+  readonly line: number;
 }
 
-function startGuardian(terminal: number, saved: Termios): Guardian {
-  const [theirs, ours] = pipe();
-  const child = forkWithNamespaces(0, {});
-  if (child === undefined) return guard(terminal, saved, theirs);
-  close(theirs);
-  return { pidfd: child.pidfd, lifeline: ours };
+/** How long a guardian may take to say that it is there, and to go, in milliseconds. */
+const PATIENCE = 100;
+/** A forked child may hang (ffi/fork.ts): then another one is tried. */
+const ATTEMPTS = 5;
+
+function startGuardian(terminal: number, saved: Termios): Guardian | undefined {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const [line, theirs] = messagePair();
+    const child = forkWithNamespaces(0, {});
+    if (child === undefined) return guard(terminal, saved, theirs);
+    close(theirs);
+    const guardian = { pidfd: child.pidfd, line };
+    if (poll([{ fd: line, events: POLLIN, revents: 0 }], PATIENCE) > 0) {
+      receiveMessage(line); // unread, it would make the end of the line an error
+      return guardian;
+    }
+    dismiss(guardian);
+  }
+  return undefined;
 }
 
-/** Runs in the guardian: a byte means that all is well, the end of the file that nobody is left to restore. */
-function guard(terminal: number, saved: Termios, lifeline: number): never {
-  const byte = new Uint8Array(1);
+/** Lets a guardian go, or makes it. */
+function dismiss({ pidfd, line }: Guardian): void {
+  try {
+    sendMessage(line, ALL_IS_WELL);
+  } catch {
+    // Somebody killed it.
+  }
+  close(line);
+  if (poll([{ fd: pidfd, events: POLLIN, revents: 0 }], PATIENCE) === 0) {
+    pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
+  }
+  waitExit(P_PIDFD, pidfd);
+  close(pidfd);
+}
+
+const ALL_IS_WELL = new Uint8Array([0]);
+
+/** Runs in the guardian: a message means that all is well, the end of it that nobody is left to restore. */
+function guard(terminal: number, saved: Termios, line: number): never {
   try {
     resetSignals();
     // A terminal's signals, and what a background process gets for changing it, are not for us.
@@ -78,9 +102,10 @@ function guard(terminal: number, saved: Termios, lifeline: number): never {
       ignoreSignal(signal);
     }
     if (terminal !== 0) dupOnto(terminal, 0);
-    dupOnto(lifeline, 3);
-    closeFrom(4); // the lock of the container's owner above all
-    if (read(3, byte) === 0) setAttributes(0, saved);
+    dupOnto(line, 3);
+    closeFrom(4);
+    sendMessage(3, ALL_IS_WELL); // it is there
+    if (receiveMessage(3) === undefined) setAttributes(0, saved);
   } catch {
     // Nobody is there to tell.
   }

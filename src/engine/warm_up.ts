@@ -7,8 +7,6 @@
 import { eventLoopDescriptor } from "../ffi/event_loop.ts";
 import { close, pipe, poll } from "../linux/fd.ts";
 import { rmdirIfEmpty, unlinkIfExists } from "../linux/file.ts";
-import { bootId, processStartTime } from "../linux/proc.ts";
-import { getpid } from "../linux/process.ts";
 import { Pump } from "./pump.ts";
 
 /** A name that nothing has: below a file there is nothing. */
@@ -16,8 +14,6 @@ const NOWHERE = "/dev/null/nothing";
 
 /** Runs what comes later once, without an effect. */
 export function warmUp(): void {
-  bootId();
-  processStartTime(getpid());
   eventLoopDescriptor();
   const [source, sink] = pipe();
   const pump = new Pump({ source, sink, closeSource: true, closeSink: false, sinkBlocks: false });

@@ -147,6 +147,8 @@ const prototypes = {
   dup3: { args: ["i32", "i32", "i32"], returns: "i32" },
   // int fcntl(int fd, int cmd, long arg);
   fcntl: { args: ["i32", "i32", LONG], returns: "i32" },
+  // int fcntl(int fd, int cmd, struct flock *lock);
+  fcntl_ptr: { symbol: "fcntl", args: ["i32", "i32", "ptr"], returns: "i32" },
   // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
   poll: { args: ["ptr", ULONG, "i32"], returns: "i32" },
   // int flock(int fd, int operation);

@@ -46,13 +46,17 @@ class StuckError extends Error {}
 /**
  * Starts the first process in its new namespaces and waits until the command is executed. By a
  * fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process.
- * @param meanwhile makes what `plan.awaits` names and the cgroups, while init is already at work
+ * @param meanwhile makes what `plan.awaits` names and the cgroups, while init is already at work; it
+ *   is told init's pid, unless a fresh process has yet to fork it
  * @throws {LaunchError}
  */
-export function launch(plan: InitPlan, meanwhile: () => void = () => undefined): Started {
+export function launch(
+  plan: InitPlan,
+  meanwhile: (pid?: number) => void = () => undefined,
+): Started {
   let prepared = false;
-  const prepare = () => {
-    if (!prepared) meanwhile();
+  const prepare = (pid?: number) => {
+    if (!prepared) meanwhile(pid);
     prepared = true;
   };
   if (process.env["MYDOCKER_FORK"] !== "stage") {
@@ -66,7 +70,7 @@ export function launch(plan: InitPlan, meanwhile: () => void = () => undefined):
   return launchByStage(plan);
 }
 
-function launchByFork(plan: InitPlan, meanwhile: () => void): Started {
+function launchByFork(plan: InitPlan, meanwhile: (pid: number) => void): Started {
   const [ours, theirs] = messagePair();
   const flags = cloneFlags(plan.spec.linux.namespaces);
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
@@ -76,7 +80,7 @@ function launchByFork(plan: InitPlan, meanwhile: () => void): Started {
   }
   close(theirs);
   try {
-    meanwhile();
+    meanwhile(child.pid);
     release(ours);
   } catch (error) {
     pidfdSendSignal(child.pidfd, SIGNALS.SIGKILL);

@@ -28,16 +28,17 @@ export interface FilterArch {
   /** Made when it is first asked for. */
   readonly syscalls: () => SyscallTable;
   /** Calls that may also come through socketcall(2) or ipc(2), with the number that these take first. */
-  readonly multiplexed?: ReadonlyMap<string, { readonly by: string; readonly call: number }>;
+  readonly multiplexed?: () => ReadonlyMap<string, { readonly by: string; readonly call: number }>;
 }
 
-/** Reads a table: names in the order of their numbers, and the number where one does not follow. */
-function parseTable(text: string, table = new Map<string, number>()): Map<string, number> {
-  let number = 0;
-  for (const word of text.trim().split(/\s+/)) {
-    const code = word.charCodeAt(0);
-    if (code >= 48 && code <= 57) number = Number(word);
-    else table.set(word, number++);
+/** Reads a table. */
+function parseTable(
+  text: Readonly<Record<number, string>>,
+  table = new Map<string, number>(),
+): Map<string, number> {
+  for (const first in text) {
+    let number = Number(first);
+    for (const name of (text[first] as string).split(" ")) table.set(name, number++);
   }
   return table;
 }
@@ -54,21 +55,26 @@ const x86Table = once(() => parseTable(X86_64_SYSCALLS));
 
 function x32Table(): SyscallTable {
   const table = new Map(x86Table());
-  for (const name of X32_ABSENT.trim().split(/\s+/)) table.delete(name);
+  for (const name of X32_ABSENT.split(" ")) table.delete(name);
   return parseTable(X32_SYSCALLS, table);
 }
 
-// linux/net.h, SYS_*, from 1
-const SOCKET_CALLS =
-  "socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg";
+// linux/net.h, SYS_*
+const SOCKET_CALLS = {
+  1: `\
+socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom \
+shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg`,
+};
 // linux/ipc.h
-const IPC_CALLS =
-  "1 semop semget semctl semtimedop 11 msgsnd msgrcv msgget msgctl 21 shmat shmdt shmget shmctl";
+const IPC_CALLS = {
+  1: "semop semget semctl semtimedop",
+  11: "msgsnd msgrcv msgget msgctl",
+  21: "shmat shmdt shmget shmctl",
+};
 
 function multiplexed(): Map<string, { by: string; call: number }> {
   const calls = new Map<string, { by: string; call: number }>();
-  for (const [name, call] of parseTable(`1 ${SOCKET_CALLS}`))
-    calls.set(name, { by: "socketcall", call });
+  for (const [name, call] of parseTable(SOCKET_CALLS)) calls.set(name, { by: "socketcall", call });
   for (const [name, call] of parseTable(IPC_CALLS)) calls.set(name, { by: "ipc", call });
   return calls;
 }
@@ -85,7 +91,7 @@ const i386: FilterArch = {
   bit: 0,
   width: 32,
   syscalls: once(() => parseTable(I386_SYSCALLS)),
-  multiplexed: multiplexed(),
+  multiplexed: once(multiplexed),
 };
 const arm64: FilterArch = {
   audit: AUDIT_ARCH_AARCH64,

@@ -42,8 +42,8 @@ export type Target = Label | Return;
 
 /** Collects instructions from the last one to the first. */
 export class Assembler {
-  private readonly bytes = new Uint8Array(BPF_MAXINSNS * SOCK_FILTER_SIZE);
-  private readonly view = new DataView(this.bytes.buffer);
+  /** Two words for each instruction. Both machines are little-endian, as the kernel's struct is then. */
+  private readonly words = new Uint32Array(2 * BPF_MAXINSNS);
   /** How many instructions there are. */
   private size = 0;
 
@@ -52,11 +52,9 @@ export class Assembler {
       throw new MydockerError(
         `seccomp profile: it needs more than the ${BPF_MAXINSNS} instructions that the kernel takes`,
       );
-    const at = (BPF_MAXINSNS - 1 - this.size) * SOCK_FILTER_SIZE;
-    this.view.setUint16(at, code, true);
-    this.view.setUint8(at + 2, jt);
-    this.view.setUint8(at + 3, jf);
-    this.view.setUint32(at + 4, k, true);
+    const at = 2 * (BPF_MAXINSNS - 1 - this.size);
+    this.words[at] = code | (jt << 16) | (jf << 24);
+    this.words[at + 1] = k;
     return this.size++;
   }
 
@@ -102,6 +100,6 @@ export class Assembler {
 
   /** The program: an array of struct sock_filter. */
   finish(): Uint8Array {
-    return this.bytes.slice((BPF_MAXINSNS - this.size) * SOCK_FILTER_SIZE);
+    return new Uint8Array(this.words.slice(2 * (BPF_MAXINSNS - this.size)).buffer);
   }
 }

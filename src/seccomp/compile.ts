@@ -16,7 +16,7 @@ import {
 } from "./bpf.ts";
 import { testRules } from "./conditions.ts";
 import { ACTIONS, type Architecture, FLAGS, returnValue, type Seccomp } from "./profile.ts";
-import { collectRules, type Rule } from "./rules.ts";
+import { collectRules, type Decision, type Rule } from "./rules.ts";
 import { X32_SYSCALL_BIT } from "./syscalls_x32.ts";
 
 // linux/seccomp.h
@@ -44,11 +44,10 @@ interface Range {
 }
 
 /** What programs call all the time. They get the short paths. */
-const HOT = new Set(
+const HOT =
   "read write close fstat mmap mprotect munmap brk ioctl futex poll epoll_wait epoll_pwait recvfrom sendto recvmsg sendmsg openat newfstatat lseek getpid getppid gettid clock_gettime clock_nanosleep nanosleep sched_yield rt_sigprocmask rt_sigaction".split(
     " ",
-  ),
-);
+  );
 const HOT_WEIGHT = 4;
 
 /** A program while it is being made. */
@@ -98,30 +97,43 @@ class Compiler {
     return chain;
   }
 
+  private target(decision: Decision | undefined, width: 32 | 64): Target {
+    if (decision === undefined) return this.unless;
+    return typeof decision === "number" ? this.returning(decision) : this.rules(decision, width);
+  }
+
   /** Ranges of an architecture's calls, from number 0 on. */
   private ranges(arch: FilterArch, isListed: boolean): Range[] {
-    const { byNumber, last } = collectRules(this.profile, arch);
-    const hot = new Set<number>();
-    for (const [name, number] of arch.syscalls()) if (HOT.has(name)) hot.add(number);
+    const { near, far, last } = collectRules(this.profile, arch);
     const ranges: { start: number; target: Target; weight: number }[] = [];
     const append = (start: number, target: Target) => {
       if (ranges.at(-1)?.target !== target) ranges.push({ start, target, weight: 1 });
     };
-    let expected = 0;
-    for (const number of [...byNumber.keys()].sort((a, b) => a - b)) {
+    let before: Decision | undefined;
+    append(0, this.target(near[0], arch.width));
+    for (let number = 0; number < near.length; number++) {
+      const decision = near[number];
+      if (decision === before) continue;
+      append(number, this.target(decision, arch.width));
+      before = decision;
+    }
+    let expected = near.length;
+    for (const number of [...far.keys()].sort((a, b) => a - b)) {
       if (number > expected) append(expected, this.unless);
-      const decision = byNumber.get(number) as number | readonly Rule[];
-      const target =
-        typeof decision === "number" ? this.returning(decision) : this.rules(decision, arch.width);
-      append(number, target);
-      if (hot.has(number)) (ranges.at(-1) as { weight: number }).weight += HOT_WEIGHT;
+      append(number, this.target(far.get(number), arch.width));
       expected = number + 1;
     }
-    const isHiding = isListed && this.hidesNewCalls && last > 0;
-    if (!isHiding) append(expected, this.unless);
-    else {
-      if (last >= expected) append(expected, this.unless);
+    if (far.size > 0) append(expected, this.unless);
+    // Nothing behind the last call has a rule, so one range is there, or none.
+    if (isListed && this.hidesNewCalls && last > 0) {
+      while ((ranges.at(-1)?.start ?? 0) > last) ranges.pop();
       append(last + 1, this.enosys);
+    }
+    const numbers = arch.syscalls();
+    for (const name of HOT) {
+      const number = numbers.get(name);
+      const range = number === undefined ? undefined : rangeOf(ranges, number);
+      if (range !== undefined) range.weight += HOT_WEIGHT;
     }
     return ranges;
   }
@@ -198,6 +210,20 @@ class Compiler {
     this.assembler.load(DATA_ARCH);
     return this.assembler.finish();
   }
+}
+
+/** The range that a number is in. */
+function rangeOf<T extends { readonly start: number }>(
+  ranges: readonly T[],
+  number: number,
+): T | undefined {
+  let [low, high] = [0, ranges.length];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if ((ranges[middle] as T).start <= number) low = middle;
+    else high = middle;
+  }
+  return ranges[low];
 }
 
 /** Where to cut so that both sides are called about equally often: the index of the right side's first. */

@@ -26,13 +26,21 @@ export interface Rule {
   readonly value: number;
 }
 
+/** What happens to a call: a return value, or rules of which the first that matches counts. */
+export type Decision = number | readonly Rule[];
+
 /** What happens to the calls of one architecture. */
 export interface SyscallDecisions {
-  /** By number (without the architecture's bit): a return value, or rules of which the first that matches counts. */
-  readonly byNumber: ReadonlyMap<number, number | readonly Rule[]>;
+  /** By number, without the architecture's bit; undefined for what the profile does not name. */
+  readonly near: readonly (Decision | undefined)[];
+  /** Likewise, numbers from {@link FAR} on. */
+  readonly far: ReadonlyMap<number, Decision>;
   /** The highest number that the profile knows; 0 if it knows none. */
   readonly last: number;
 }
+
+/** ARM has a few calls of its own at 0xf0001; all others have small numbers. */
+export const FAR = 1024;
 
 /** JavaScript's bit operations are signed. */
 const low32 = (value: bigint): number => Number(value & 0xffffffffn);
@@ -71,51 +79,79 @@ function conditionLists(args: readonly Argument[], width: 32 | 64): Condition[][
   );
 }
 
+/** Decisions while they are made. */
+class Decisions implements SyscallDecisions {
+  readonly near: (Decision | undefined)[] = new Array(FAR).fill(undefined);
+  readonly far = new Map<number, Decision>();
+  last = 0;
+
+  private get(number: number): Decision | undefined {
+    return number < FAR ? this.near[number] : this.far.get(number);
+  }
+
+  set(number: number, decision: Decision): void {
+    if (number < FAR) this.near[number] = decision;
+    else this.far.set(number, decision);
+  }
+
+  /** A rule without conditions. */
+  addPlain(number: number, value: number): void {
+    if (typeof this.get(number) !== "number") this.set(number, value);
+  }
+
+  addRule(number: number, rule: Rule): void {
+    const before = this.get(number);
+    if (typeof before === "number") return;
+    if (rule.conditions.length === 0) this.set(number, rule.value);
+    else this.set(number, before === undefined ? [rule] : [...before, rule]);
+  }
+}
+
 /** Collects the rules of a profile for one architecture. @throws MydockerError for rules that contradict each other */
 export function collectRules(profile: Seccomp, arch: FilterArch): SyscallDecisions {
-  const { width, multiplexed } = arch;
+  const { width } = arch;
   const numbers = arch.syscalls();
+  const multiplexed = arch.multiplexed?.();
   const unless = returnValue(profile.defaultAction, profile.defaultErrnoRet);
-  const plain = new Map<number, number | readonly Rule[]>();
-  const conditional = new Map<number, Rule[]>();
-  let last = 0;
+  const decisions = new Decisions();
+  /** Numbers with conditions, and their names for errors. */
+  const conditional = new Map<number, string>();
 
-  const add = (number: number, conditions: readonly Condition[], value: number) => {
-    if (plain.has(number)) return;
-    if (conditions.length === 0) {
-      plain.set(number, value);
-      conditional.delete(number);
-      return;
-    }
-    const rules = conditional.get(number);
-    if (rules === undefined) conditional.set(number, [{ conditions, value }]);
-    else rules.push({ conditions, value });
-  };
-
-  for (const { names, action, errnoRet, args } of profile.syscalls ?? []) {
+  for (const { names, action, errnoRet, args = [] } of profile.syscalls ?? []) {
     const value = returnValue(action, errnoRet);
-    const lists = conditionLists(args ?? [], width);
+    // What a rule says is what happens anyway: libseccomp takes no such rule, and runtimes skip it.
+    const isRedundant = value === unless;
+    const isPlain = args.length === 0;
+    const lists = conditionLists(args, width);
     for (const name of names) {
       const number = numbers.get(name);
       const through = multiplexed?.get(name);
-      if (number !== undefined && number > last && through === undefined) last = number;
-      // What a rule says is what happens anyway: libseccomp takes no such rule, and runtimes skip it.
-      if (value === unless) continue;
-      for (const conditions of lists) {
-        if (number !== undefined) add(number, conditions, value);
-        if (through === undefined) continue;
-        // The arguments themselves are in memory, where no filter sees them; the first is the call.
-        const rest = conditions.filter(({ index }) => index !== 0);
-        const call = condition({ index: 0, value: through.call, op: "SCMP_CMP_EQ" }, width);
-        add(numbers.get(through.by) as number, [call, ...rest], value);
+      if (number !== undefined) {
+        if (number > decisions.last && through === undefined) decisions.last = number;
+        if (isRedundant) continue;
+        if (isPlain) decisions.addPlain(number, value);
+        else {
+          conditional.set(number, name);
+          for (const conditions of lists) decisions.addRule(number, { conditions, value });
+        }
+      }
+      if (through === undefined || isRedundant) continue;
+      // The arguments themselves are in memory, where no filter sees them; the first is the call.
+      const call = condition({ index: 0, value: through.call, op: "SCMP_CMP_EQ" }, width);
+      const by = numbers.get(through.by) as number;
+      conditional.set(by, through.by);
+      for (const list of lists) {
+        const conditions = [call, ...list.filter(({ index }) => index !== 0)];
+        decisions.addRule(by, { conditions, value });
       }
     }
   }
-  for (const [number, rules] of conditional) {
-    const name = () => [...numbers].find(([, each]) => each === number)?.[0] ?? String(number);
-    plain.set(number, rules.length === 1 ? rules : orderRules(rules, name));
+  for (const [number, name] of conditional) {
+    const rules = number < FAR ? decisions.near[number] : decisions.far.get(number);
+    if (typeof rules === "object" && rules.length > 1)
+      decisions.set(number, orderRules(rules, name));
   }
-  return { byNumber: plain, last };
+  return decisions;
 }
 
 /** One comparison of 32 bits in libseccomp's tree; those of "less" and "greater" count as one for the high half. */
@@ -174,7 +210,7 @@ const isPrefix = (short: Rule, long: Rule): boolean =>
   isSameRule(short, { ...long, conditions: long.conditions.slice(0, short.conditions.length) });
 
 /** Leaves out what an earlier or a wider rule says already. */
-function withoutRedundant(rules: readonly Rule[], name: () => string): Rule[] {
+function withoutRedundant(rules: readonly Rule[], name: string): Rule[] {
   const kept: Rule[] = [];
   for (const rule of rules) {
     if (kept.some((each) => isPrefix(each, rule))) continue;
@@ -183,7 +219,7 @@ function withoutRedundant(rules: readonly Rule[], name: () => string): Rule[] {
     );
     if (clash)
       throw new MydockerError(
-        `seccomp profile: rules for ${name()} with the same conditions have different actions`,
+        `seccomp profile: rules for ${name} with the same conditions have different actions`,
       );
     const rest = kept.filter((each) => !isSameRule(each, rule) && !isPrefix(rule, each));
     kept.splice(0, kept.length, ...rest, rule);
@@ -212,7 +248,7 @@ function orderPaths(paths: readonly Path[], depth: number): Path[] {
   return [...sorted, ...ended];
 }
 
-function orderRules(rules: readonly Rule[], name: () => string): readonly Rule[] {
+function orderRules(rules: readonly Rule[], name: string): readonly Rule[] {
   const kept = withoutRedundant(rules, name);
   return orderPaths(kept.map(pathOf), 0).map(({ rule }) => rule);
 }
