@@ -1,10 +1,10 @@
 /** A cgroup's directory in one hierarchy: making it, reading and writing its files, emptying and removing it. */
 import { isErrno, SysError } from "../ffi/call.ts";
+import { readDirectory } from "../linux/directory.ts";
 import { poll } from "../linux/fd.ts";
 import {
   ifExists,
   mkdirIfMissing,
-  readDirectory,
   readFile,
   rmdir,
   S_IFDIR,

@@ -8,6 +8,7 @@ export function newContainerId(): string {
   }
 }
 
+/** The beginning of an id, as it is shown. */
 export const shortId = (id: string): string => id.slice(0, 12);
 
 const ADJECTIVES =

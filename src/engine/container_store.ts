@@ -11,14 +11,13 @@
  */
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
+import { readDirectory, removeTree } from "../linux/directory.ts";
 import {
   ifExists,
   makeDirectories,
   mkdir,
-  readDirectory,
   readFile,
   readlink,
-  removeTree,
   replaceFile,
   rmdirIfEmpty,
   symlink,

@@ -54,6 +54,7 @@ export function writeEtcFiles(
   }
 }
 
+/** Removes the files. Missing is fine. */
 export function removeEtcFiles(paths: Paths, id: string): void {
   for (const name of NAMES) unlinkIfExists(fileOf(paths, id, name));
 }

@@ -38,6 +38,7 @@ export interface Pipes {
   readonly stderr: number;
 }
 
+/** A container that runs, and what is to be done for it. */
 export interface ForegroundOptions {
   readonly started: Started;
   readonly pipes?: Pipes;

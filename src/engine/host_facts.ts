@@ -1,15 +1,7 @@
 /** What this machine has that a container's configuration depends on. */
 import { capabilityNames } from "../capabilities/capabilities.ts";
-import {
-  ifExists,
-  lstat,
-  readDirectory,
-  readFile,
-  S_IFBLK,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFMT,
-} from "../linux/file.ts";
+import { readDirectory } from "../linux/directory.ts";
+import { ifExists, lstat, readFile, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT } from "../linux/file.ts";
 import { permittedCapabilities } from "../linux/process.ts";
 import type { Device } from "../runtime/spec.ts";
 

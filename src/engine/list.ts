@@ -16,6 +16,7 @@ export type ContainerState =
     }
   | { readonly status: "exited"; readonly exit: ExitRecord };
 
+/** A container with its state at the moment of the look. */
 export interface ContainerSummary {
   readonly record: ContainerRecord;
   readonly state: ContainerState;

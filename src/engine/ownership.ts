@@ -16,6 +16,7 @@
 import { MydockerError } from "../errors.ts";
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
+import { readDirectoryEntries } from "../linux/directory.ts";
 import {
   close,
   ftruncate,
@@ -27,14 +28,7 @@ import {
   poll,
   pwrite,
 } from "../linux/fd.ts";
-import {
-  ifExists,
-  readDirectoryEntries,
-  readFile,
-  readToEnd,
-  statFd,
-  unlinkIfExists,
-} from "../linux/file.ts";
+import { ifExists, readFile, readToEnd, statFd, unlinkIfExists } from "../linux/file.ts";
 import { bootId, processStartTime } from "../linux/proc.ts";
 import { getpid, pidfdOpen, pidfdSendSignal, processExists, SIGNALS } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";

@@ -17,6 +17,7 @@ const CHUNK = 65536;
 /** What a pipe takes without blocking when it says that it is ready (pipe(7), PIPE_BUF). */
 const PIPE_BUF = 4096;
 
+/** One direction of copying. */
 export interface PumpOptions {
   readonly source: number;
   readonly sink: number;

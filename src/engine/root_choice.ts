@@ -8,6 +8,7 @@ import type { Paths } from "../paths.ts";
 import type { RunOptions } from "./run_options.ts";
 import type { ImageConfig } from "./spec_builder.ts";
 
+/** Where a container's root file system comes from. */
 export interface RootChoice {
   /** what it is called in `ps` */
   readonly name: string;

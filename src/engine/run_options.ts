@@ -49,6 +49,7 @@ export interface ResourceRequest {
   readonly pidsLimit?: number;
 }
 
+/** The options of `run`, none of them looked up or checked against the machine. */
 export interface RunOptions {
   /** The first positional: an image, or a command of the default image. Absent with `--rootfs` or no positional. */
   readonly image?: string;

@@ -39,6 +39,7 @@ export interface HostFacts {
   readonly devices: () => readonly Device[];
 }
 
+/** What a config.json is made of. */
 export interface SpecRequest {
   readonly id: string;
   readonly options: RunOptions;

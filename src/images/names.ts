@@ -3,12 +3,12 @@
 import { MydockerError } from "../errors.ts";
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
+import { readDirectory } from "../linux/directory.ts";
 import { AT_FDCWD, close, flock, fsync, LOCK_EX, O, open, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
   link,
   makeDirectories,
-  readDirectory,
   readFileBytes,
   rename,
   stat,

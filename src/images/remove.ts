@@ -1,7 +1,8 @@
 /** `mydocker rmi`: names and images go, and the layers that no image has any more. */
 import { MydockerError } from "../errors.ts";
+import { readDirectory } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
-import { ifExists, readDirectory, rename, syncDirectory } from "../linux/file.ts";
+import { ifExists, rename, syncDirectory } from "../linux/file.ts";
 import { DamagedImageError } from "./image.ts";
 import { SHA256 } from "./image_config.ts";
 import { hexOf, sha256Hex } from "./layout.ts";

@@ -3,8 +3,10 @@
  * `tmp/`, locked for as long as we live. What a killed process left there is not locked any more,
  * and goes with the next command that makes one.
  */
+
+import { readDirectory, removeTree } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
-import { makeDirectories, mkdir, readDirectory, removeTree } from "../linux/file.ts";
+import { makeDirectories, mkdir } from "../linux/file.ts";
 import { lockDirectory } from "./locks.ts";
 
 /** A directory to make things in; gone, with what is left in it, when it is disposed of. */

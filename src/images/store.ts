@@ -1,12 +1,12 @@
 /** The images that are here. On-disk form and locks: layout.ts. */
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
+import { readDirectory } from "../linux/directory.ts";
 import { close, fsync, LOCK_SH, O, open, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
   makeDirectories,
   mkdir,
-  readDirectory,
   readFileBytes,
   rename,
   stat,

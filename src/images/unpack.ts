@@ -6,6 +6,7 @@
 import { MydockerError } from "../errors.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
+import { removeTree } from "../linux/directory.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
   close,
@@ -21,7 +22,6 @@ import {
   link,
   mkdir,
   mknod,
-  removeTree,
   S_IFCHR,
   S_IFDIR,
   S_IFMT,

@@ -10,8 +10,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeTree } from "./directory.ts";
 import { AT_FDCWD, close, O, open } from "./fd.ts";
-import { mkdir, removeTree } from "./file.ts";
+import { mkdir } from "./file.ts";
 
 let directory: string;
 beforeEach(() => {

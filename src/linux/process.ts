@@ -66,7 +66,9 @@ export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_RAISE = 2;
 export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
+/** getpid(2). */
 export const getpid = (): number => libc.getpid();
+/** geteuid(2). */
 export const geteuid = (): number => libc.geteuid();
 
 /** unshare(2). */
@@ -85,6 +87,7 @@ export interface StringVector {
   readonly pointers: BigUint64Array;
 }
 
+/** The strings as C strings, with their addresses and a NULL. */
 export function stringVector(values: readonly string[]): StringVector {
   const strings = values.map(cString);
   const pointers = new BigUint64Array(values.length + 1);
@@ -231,7 +234,9 @@ export function prctlString(option: number, text: string): void {
   check("prctl", () => ({ option, text }), libc.prctl_ptr(option, cString(text), 0, 0, 0));
 }
 
+/** setsid(2). @returns the new session's id */
 export const setsid = (): number => check("setsid", {}, libc.setsid());
+/** umask(2). @returns the old mask */
 export const umask = (mask: number): number => libc.umask(mask);
 
 /** setgroups(2), then setresgid(2), then setresuid(2): the order that cannot leave a privileged group behind. */

@@ -13,16 +13,19 @@ const TIOCGPTPEER = 0x5441;
 /** The kernel's struct termios, kept as the bytes it is so that it can be restored exactly. */
 export type Termios = Uint8Array;
 
+/** isatty(3). */
 export function isTerminal(fd: number): boolean {
   return libc.ioctl(fd, TCGETS, new Uint8Array(64)) === 0;
 }
 
+/** tcgetattr(3). */
 export function getAttributes(fd: number): Termios {
   const termios = new Uint8Array(64);
   check("ioctl TCGETS", { fd }, libc.ioctl(fd, TCGETS, termios));
   return termios;
 }
 
+/** tcsetattr(3) with TCSADRAIN: after what was written has been shown. */
 export function setAttributes(fd: number, termios: Termios): void {
   check("ioctl TCSETSW", { fd }, libc.ioctl(fd, TCSETSW, termios));
 }
@@ -46,6 +49,7 @@ export function getWindowSize(fd: number): Uint8Array | undefined {
   return libc.ioctl(fd, TIOCGWINSZ, size) === 0 ? size : undefined;
 }
 
+/** TIOCSWINSZ (ioctl_tty(2)). @param size struct winsize */
 export function setWindowSize(fd: number, size: Uint8Array): void {
   check("ioctl TIOCSWINSZ", { fd }, libc.ioctl(fd, TIOCSWINSZ, size));
 }

@@ -1,6 +1,7 @@
 /** Namespaces (namespaces(7)): the names of the OCI specification and the kernel's flags. */
 import { CLONE } from "../linux/process.ts";
 
+/** The types, as the OCI specification calls them. */
 export type NamespaceType =
   | "pid"
   | "network"

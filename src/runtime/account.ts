@@ -17,6 +17,7 @@ export interface AccountRequest {
   readonly additionalGroups: readonly string[];
 }
 
+/** Numeric ids, and where the user is at home. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;

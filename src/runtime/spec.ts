@@ -26,6 +26,7 @@ export interface CapabilitySets {
   readonly ambient: readonly string[];
 }
 
+/** `process`: what is executed, as whom and with which rights. */
 export interface Process {
   readonly terminal: boolean;
   readonly user: User;
@@ -47,6 +48,7 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
+/** An entry of `linux.devices`. */
 export interface Device {
   readonly path: string;
   readonly type: "c" | "b";
@@ -57,6 +59,7 @@ export interface Device {
   readonly gid?: number;
 }
 
+/** The whole of config.json. */
 export interface Spec {
   readonly ociVersion: string;
   readonly process: Process;
