@@ -62,6 +62,8 @@ const prototypes = {
   capget: { symbol: "syscall", args: [LONG, "ptr", "ptr"], returns: LONG },
   // int prlimit(pid_t pid, int resource, const struct rlimit *new, struct rlimit *old);
   prlimit: { args: ["i32", "i32", "ptr", "ptr"], returns: "i32" },
+  // long syscall(SYS_seccomp, unsigned int operation, unsigned int flags, void *args);
+  seccomp: { symbol: "syscall", args: [LONG, "u32", "u32", "ptr"], returns: LONG },
   // mode_t umask(mode_t mask);
   umask: { args: ["u32"], returns: "u32" },
   // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset);

@@ -13,6 +13,7 @@ const x64 = {
   futex: 202,
   getcwd: 79,
   rt_sigaction: 13,
+  seccomp: 317,
 } as const;
 const arm64: Record<keyof typeof x64, number> = {
   clone: 220,
@@ -27,6 +28,7 @@ const arm64: Record<keyof typeof x64, number> = {
   futex: 98,
   getcwd: 17,
   rt_sigaction: 134,
+  seccomp: 277,
 };
 
 export const SYS = {
