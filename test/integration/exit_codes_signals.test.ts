@@ -1,0 +1,213 @@
+/** Exit codes and signals, exact. */
+
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { leavesNothingBehind, type Running, useEngine } from "../helpers/cli.ts";
+import { descendants } from "../helpers/leaks.ts";
+import { onTerminal } from "../helpers/terminal.ts";
+import { waitFor } from "../helpers/wait.ts";
+
+const engine = useEngine();
+
+/** The pid, on the host, of a process of this name below one of ours. */
+const pidBelow = (ancestor: number, name: string) =>
+  waitFor(`${name} below ${ancestor}`, () =>
+    descendants(ancestor)
+      .map((text) => text.split(" "))
+      .filter(([, each]) => each === name)
+      .map(([pid]) => Number(pid))
+      .at(0),
+  );
+
+/** A container whose command is running. */
+async function started(options: readonly string[], ...command: string[]): Promise<Running> {
+  const running = engine.start(["run", "--rm", ...options, "busybox", ...command]);
+  await running.waitForOutput(/ready/);
+  return running;
+}
+
+describe("the exit code", () => {
+  test.each([0, 1, 2, 3, 42, 99, 124, 125, 126, 127, 128, 129, 130, 137, 143, 200, 254, 255])(
+    "%i is the command's own",
+    async (code) => {
+      expect((await engine.run(["busybox", "sh", "-c", `exit ${code}`])).exitCode).toBe(code);
+    },
+  );
+
+  test.each([0, 1, 125, 127, 137, 255])(
+    "%i is the command's own on a terminal, too",
+    async (code) => {
+      expect(
+        (
+          await onTerminal(engine, [
+            "run",
+            "--rm",
+            "-it",
+            "busybox",
+            "sh",
+            "-c",
+            `exit ${code}`,
+          ]).end()
+        ).exitCode,
+      ).toBe(code);
+    },
+  );
+
+  test("is 125 for our own failures and bad flags", async () => {
+    for (const args of [
+      ["--no-such-flag", "busybox"],
+      ["-m"],
+      ["no-such-image"],
+      ["--network", "nosuch", "busybox"],
+      ["--name", "-", "busybox", "true"],
+    ]) {
+      const { exitCode, out, err } = await engine.run(args);
+      expect([args, exitCode, out]).toEqual([args, 125, ""]);
+      expect(err).toStartWith("mydocker: ");
+    }
+  });
+
+  test("is 127 for a command that is not there, 126 for one that cannot be run", async () => {
+    expect((await engine.run(["busybox", "no-such-command"])).exitCode).toBe(127);
+    expect((await engine.run(["busybox", "/no/such/command"])).exitCode).toBe(127);
+    expect((await engine.run(["busybox", "/etc/passwd"])).exitCode).toBe(126);
+    expect((await engine.run(["busybox", "/etc"])).exitCode).toBe(126);
+  });
+
+  test.each([
+    ["SIGKILL", 137],
+    ["SIGSEGV", 139],
+    ["SIGABRT", 134],
+    ["SIGTERM", 143],
+  ] as const)(
+    "is 128 + n when %s ends a process of the container under --init",
+    async (signal, code) => {
+      const running = engine.start(["run", "--rm", "--init", "busybox", "sleep", "1000"]);
+      process.kill(await pidBelow(running.pid, "sleep"), signal);
+      expect((await running.end()).exitCode).toBe(code);
+    },
+  );
+
+  test("is 137 when pid 1 is killed from outside", async () => {
+    const running = engine.start(["run", "--rm", "busybox", "sleep", "1000"]);
+    process.kill(await pidBelow(running.pid, "sleep"), "SIGKILL");
+    expect((await running.end()).exitCode).toBe(137);
+  });
+
+  test("of a killed child is the shell's to tell", async () => {
+    expect(
+      (
+        await engine.run([
+          "busybox",
+          "sh",
+          "-c",
+          "sleep 9 & kill -9 $!; wait $!; echo $?; kill -9 1; echo alive",
+        ])
+      ).out,
+    ).toBe("137\nalive");
+  });
+});
+
+describe("signals", () => {
+  test.each([
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGTERM",
+    "SIGALRM",
+    "SIGCONT",
+  ] as const)("%s to the command reaches pid 1", async (signal) => {
+    const name = signal.slice(3);
+    const running = await started(
+      [],
+      "sh",
+      "-c",
+      `trap 'echo got ${name}; exit 11' ${name}; echo ready; while :; do sleep 0.05; done`,
+    );
+    running.kill(signal);
+    const { exitCode, out } = await running.end();
+    expect([exitCode, out]).toEqual([11, `ready\ngot ${name}`]);
+  });
+
+  test("are forwarded as often as they come", async () => {
+    const running = await started(
+      [],
+      "sh",
+      "-c",
+      "trap 'n=$((n+1)); echo got $n; [ $n -lt 3 ] || exit' USR1; echo ready; while :; do sleep 0.05; done",
+    );
+    for (const n of [1, 2, 3]) {
+      running.kill("SIGUSR1");
+      await running.waitForOutput(new RegExp(`got ${n}`));
+    }
+    expect((await running.end()).exitCode).toBe(0);
+  });
+
+  test("one that pid 1 ignores changes nothing, one that it does not handle ends it", async () => {
+    const script = "trap '' TERM; echo ready; sleep 0.5; exit 6";
+    const ignoring = await started([], "sh", "-c", script);
+    ignoring.kill("SIGTERM");
+    expect((await ignoring.end()).exitCode).toBe(6);
+    // The kernel would drop it (pid_namespaces(7)), which is what people complain of.
+    for (const options of [[], ["--init"]]) {
+      const running = await started(options, "sh", "-c", "echo ready; sleep 100");
+      running.kill("SIGTERM");
+      expect((await running.end()).exitCode).toBe(143);
+    }
+  });
+
+  test("ctrl-c ends a command that has no terminal of its own", async () => {
+    const session = onTerminal(engine, [
+      "run",
+      "--rm",
+      "--init",
+      "busybox",
+      "sh",
+      "-c",
+      "echo ready; sleep 100",
+    ]);
+    await session.waitForOutput(/ready/);
+    session.type("\x03");
+    expect((await session.end()).exitCode).toBe(130);
+  });
+
+  test("a stopped and continued command goes on", async () => {
+    const running = await started(["-i"], "sh", "-c", "echo ready; read x; echo $x");
+    running.kill("SIGSTOP");
+    await Bun.sleep(50);
+    running.kill("SIGCONT");
+    running.stdin.write("on\n");
+    expect((await running.end()).out).toBe("ready\non");
+  });
+
+  test("a signal that comes while the container starts is not lost", async () => {
+    for (const delay of [0, 3, 6, 9, 12, 15, 20]) {
+      const running = engine.start(["run", "--rm", "--init", "busybox", "sleep", "5"]);
+      await Bun.sleep(delay);
+      running.kill("SIGTERM");
+      const start = performance.now();
+      const { exitCode, signal } = await running.end();
+      expect(performance.now() - start).toBeLessThan(4000);
+      expect([`143 null`, `null SIGTERM`, `125 null`]).toContain(`${exitCode} ${signal}`);
+    }
+  });
+
+  test("SIGKILL to the command kills the container with it", async () => {
+    const running = await started([], "sh", "-c", "trap '' TERM HUP INT; echo ready; sleep 1000");
+    const pid = await pidBelow(running.pid, "sleep");
+    running.kill("SIGKILL");
+    await running.end();
+    await waitFor("its end", () => {
+      try {
+        return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+      } catch {
+        return true;
+      }
+    });
+    expect((await engine.call(["ps", "-aq"])).out).toBe("");
+  });
+});
+
+leavesNothingBehind(engine);

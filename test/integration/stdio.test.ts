@@ -1,0 +1,127 @@
+/** Streams without a terminal: apart, binary-clean, of any size. */
+
+import { describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+
+const engine = useEngine();
+const MIB = 1 << 20;
+
+test("stdout and stderr stay apart, unfinished lines too", async () => {
+  const { stdout, stderr, exitCode } = await engine.run([
+    "busybox",
+    "sh",
+    "-c",
+    "printf out; printf err >&2; printf OUT; printf ERR >&2",
+  ]);
+  expect([stdout.toString(), stderr.toString(), exitCode]).toEqual(["outOUT", "errERR", 0]);
+});
+
+test("16 MiB of random bytes come back through cat as they were", async () => {
+  const bytes = randomBytes(16 * MIB + 1);
+  const { stdout, stderr } = await engine.run(["-i", "busybox", "cat"], { stdin: bytes });
+  expect(stdout.length).toBe(bytes.length);
+  expect(stdout.equals(bytes)).toBe(true);
+  expect(stderr.length).toBe(0);
+});
+
+test("stderr carries as much, at the same time", async () => {
+  const script =
+    "dd if=/dev/zero bs=1M count=8 2>/dev/null & tr '\\0' x </dev/zero | head -c 8388608 >&2; wait";
+  const { stdout, stderr } = await engine.run(["busybox", "sh", "-c", script]);
+  expect([stdout.length, stderr.length]).toEqual([8 * MIB, 8 * MIB]);
+  expect(stderr.every((byte) => byte === 120)).toBe(true);
+});
+
+test("a small output is there before the command ends", async () => {
+  const running = engine.start([
+    "run",
+    "--rm",
+    "-i",
+    "busybox",
+    "sh",
+    "-c",
+    "echo first; read x; echo second $x",
+  ]);
+  await running.waitForOutput(/first/);
+  running.stdin.write("typed\n");
+  await running.waitForOutput(/second typed/);
+  await running.end();
+});
+
+describe("stdin", () => {
+  test("is at its end without -i", async () => {
+    const { out } = await engine.run(["busybox", "wc", "-c"], { stdin: "not for you" });
+    expect(out).toBe("0");
+  });
+
+  test("ends in the container when it ends outside", async () => {
+    expect(
+      (await engine.run(["-i", "busybox", "sh", "-c", "wc -c; echo after"], { stdin: "12345" }))
+        .out,
+    ).toBe("5\nafter");
+    expect((await engine.run(["-i", "busybox", "wc", "-c"], { stdin: "" })).out).toBe("0");
+  });
+
+  test("that stays open does not keep a command that has ended", async () => {
+    const { exitCode, out } = await engine.bash(
+      'sleep 5 | { "$MYDOCKER" run --rm -i busybox true; echo "$? $SECONDS"; kill $(jobs -p) 2>/dev/null; exit 0; }',
+      { timeout: 20_000 },
+    );
+    expect(exitCode).toBe(0);
+    expect(out).toMatch(/^0 [01]$/);
+  });
+
+  test("that nobody reads blocks nothing", async () => {
+    const { exitCode } = await engine.run(["-i", "busybox", "sh", "-c", "exit 5"], {
+      stdin: randomBytes(4 * MIB),
+    });
+    expect(exitCode).toBe(5);
+  });
+
+  test("may be a file, and be closed", async () => {
+    expect((await engine.bash(`echo content >f; "$MYDOCKER" run --rm -i busybox cat <f`)).out).toBe(
+      "content",
+    );
+    expect(
+      await engine.bash(`"$MYDOCKER" run --rm -i busybox sh -c 'cat; echo end' <&-`),
+    ).toMatchObject({ out: "end", exitCode: 0 });
+  });
+});
+
+describe("output", () => {
+  test("that nobody reads any more ends the command", async () => {
+    const { out } = await engine.bash(
+      `"$MYDOCKER" run --rm busybox yes | head -n 2; echo "\${PIPESTATUS[0]}"`,
+      { timeout: 20_000 },
+    );
+    const [first, second, status] = out.split("\n");
+    expect([first, second]).toEqual(["y", "y"]);
+    expect(status).not.toBe("0");
+  });
+
+  test("to a full disk is not lost in silence", async () => {
+    const { exitCode } = await engine.bash(`"$MYDOCKER" run --rm busybox echo lost >/dev/full`);
+    expect(exitCode).not.toBe(0);
+  });
+
+  test("goes to a file, behind what is there", async () => {
+    const { out } = await engine.bash(
+      `(echo a; "$MYDOCKER" run --rm busybox echo b; echo c) >g; cat g`,
+    );
+    expect(out).toBe("a\nb\nc");
+  });
+
+  test("may be closed", async () => {
+    expect((await engine.bash(`"$MYDOCKER" run --rm busybox true >&- 2>&-`)).exitCode).toBe(0);
+  });
+
+  test("of what runs on in the background does not keep the command", async () => {
+    const start = performance.now();
+    const { out } = await engine.run(["busybox", "sh", "-c", "sleep 100 & echo done"]);
+    expect(out).toBe("done");
+    expect(performance.now() - start).toBeLessThan(10_000);
+  });
+});
+
+leavesNothingBehind(engine);
