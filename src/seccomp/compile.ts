@@ -4,6 +4,7 @@
  * The number of a call is looked up by binary search among ranges of numbers that fare alike, which
  * has fewer steps than one among numbers: Docker's profile has 370 calls, and 50 ranges.
  */
+import { SECCOMP_FILTER_FLAGS } from "../linux/seccomp.ts";
 import { FAMILIES, type FilterArch } from "./architectures.ts";
 import {
   Assembler,
@@ -18,10 +19,6 @@ import { testRules } from "./conditions.ts";
 import { ACTIONS, type Architecture, FLAGS, returnValue, type Seccomp } from "./profile.ts";
 import { collectRules, type Decision, type Rule } from "./rules.ts";
 import { X32_SYSCALL_BIT } from "./syscalls_x32.ts";
-
-// linux/seccomp.h
-export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
-export const SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 16;
 
 /** What the kernel is to be given. */
 export interface CompiledFilter {
@@ -249,9 +246,10 @@ function filterFlags({ flags, syscalls }: Seccomp): { flags: number; optionalFla
   let bits: number = optionalFlags;
   for (const flag of flags ?? []) bits |= FLAGS[flag];
   if (syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY")) {
-    bits |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    bits |= SECCOMP_FILTER_FLAGS.SECCOMP_FILTER_FLAG_NEW_LISTENER;
     // Both return a number; the kernel wants to be told that a failed TSYNC shall be an error then.
-    if ((bits & FLAGS.SECCOMP_FILTER_FLAG_TSYNC) !== 0) bits |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    if ((bits & FLAGS.SECCOMP_FILTER_FLAG_TSYNC) !== 0)
+      bits |= SECCOMP_FILTER_FLAGS.SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
   }
   return { flags: bits, optionalFlags };
 }

@@ -126,8 +126,9 @@ export function collectRules(profile: Seccomp, arch: FilterArch): SyscallDecisio
     for (const name of names) {
       const number = numbers.get(name);
       const through = multiplexed?.get(name);
+      const by = through === undefined ? undefined : numbers.get(through.by);
+      decisions.last = Math.max(decisions.last, number ?? 0, by ?? 0);
       if (number !== undefined) {
-        if (number > decisions.last && through === undefined) decisions.last = number;
         if (isRedundant) continue;
         if (isPlain) decisions.addPlain(number, value);
         else {
@@ -135,10 +136,9 @@ export function collectRules(profile: Seccomp, arch: FilterArch): SyscallDecisio
           for (const conditions of lists) decisions.addRule(number, { conditions, value });
         }
       }
-      if (through === undefined || isRedundant) continue;
+      if (through === undefined || by === undefined || isRedundant) continue;
       // The arguments themselves are in memory, where no filter sees them; the first is the call.
       const call = condition({ index: 0, value: through.call, op: "SCMP_CMP_EQ" }, width);
-      const by = numbers.get(through.by) as number;
       conditional.set(by, through.by);
       for (const list of lists) {
         const conditions = [call, ...list.filter(({ index }) => index !== 0)];
