@@ -15,7 +15,8 @@
 
 import { MydockerError } from "../errors.ts";
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
-import { isErrno } from "../ffi/call.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
 import { readDirectoryEntries } from "../linux/directory.ts";
 import {
   close,
@@ -105,8 +106,14 @@ export class Ownership {
   /** Replaces what the owner says. */
   update(record: OwnerRecord): void {
     const bytes = encodeBytes(JSON.stringify(record));
-    pwrite(this.fd, bytes, 0);
-    ftruncate(this.fd, bytes.length);
+    try {
+      pwrite(this.fd, bytes, 0);
+      ftruncate(this.fd, bytes.length);
+    } catch (cause) {
+      if (!(cause instanceof SysError)) throw cause;
+      const why = `${cause.code}: ${errnoText(cause.errno)}`;
+      throw new MydockerError(`cannot write ${this.#files[0]}: ${why}`, { exitCode: 125, cause });
+    }
   }
 
   /** The work is over: nothing is left to be finished by anybody. */
@@ -149,7 +156,12 @@ function take(paths: Paths, record: OwnerRecord, how: { wait: boolean }): Owners
       continue;
     }
     const ownership = new Ownership(record, fd, [path, note]);
-    ownership.update(record);
+    try {
+      ownership.update(record);
+    } catch (error) {
+      ownership.release();
+      throw error;
+    }
     return ownership;
   }
 }

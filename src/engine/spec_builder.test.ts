@@ -173,6 +173,19 @@ describe("mounts", () => {
     expect(() => build({ mounts: [tmpfs("/..")] })).toThrow("can't be '/'");
   });
 
+  test("in /proc are refused, but for files that describe the machine", () => {
+    const at = (target: string) => ({ mounts: [{ type: "tmpfs", target, options: [] } as const] });
+    expect(() => build(at("/proc"))).toThrow("inside /proc");
+    expect(() => build(at("/x/../proc/sys"))).toThrow("inside /proc");
+    expect(() => build(at("/proc/meminfo"))).not.toThrow();
+    expect(() => build(at("/processes"))).not.toThrow();
+  });
+
+  test("leave /etc/hosts on top of a mounted /etc", () => {
+    const { mounts } = build({ mounts: [{ type: "tmpfs", target: "/etc", options: [] }] });
+    expect(mounts.slice(-2).map(({ destination }) => destination)).toEqual(["/etc", "/etc/hosts"]);
+  });
+
   test("show the host's shared memory with --ipc host", () => {
     expect(at({ ipc: "host" }, "/dev/shm")[0]).toMatchObject({ type: "bind", source: "/dev/shm" });
   });

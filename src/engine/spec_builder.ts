@@ -152,7 +152,7 @@ function maskedPaths(processors: number): string[] {
   return [...MASKED_PATHS, ...throttles];
 }
 
-/** Docker's mounts, the image's files, then the caller's, parents before what lies in them. */
+/** Docker's mounts, then the container's files and the caller's, parents before what lies in them. */
 function buildMounts({ options, host, etcFiles }: SpecRequest): Mount[] {
   const asked = options.mounts.map(toMount);
   const taken = new Set<string>();
@@ -174,10 +174,24 @@ function buildMounts({ options, host, etcFiles }: SpecRequest): Mount[] {
             options: CGROUP_OPTIONS,
           },
         ];
-  const own = [...defaults, ...cgroups.map((mount) => adjust(mount, options)), ...etcFiles];
-  const kept = own.filter(({ destination }) => !taken.has(destination));
-  return [...kept, ...asked.toSorted((a, b) => depth(a) - depth(b))];
+  const free = ({ destination }: Mount) => !taken.has(destination);
+  const own = [...defaults, ...cgroups.map((mount) => adjust(mount, options))].filter(free);
+  const others = [...etcFiles.filter(free), ...asked];
+  return [...own, ...others.toSorted((a, b) => depth(a) - depth(b))];
 }
+
+/** Files that say how much of the machine there is, for which lxcfs has others (runc: checkProcMount). */
+const REPLACEABLE_IN_PROC: ReadonlySet<string> = new Set([
+  "/proc/cpuinfo",
+  "/proc/diskstats",
+  "/proc/meminfo",
+  "/proc/stat",
+  "/proc/swaps",
+  "/proc/uptime",
+  "/proc/loadavg",
+  "/proc/slabinfo",
+  "/proc/net/dev",
+]);
 
 const depth = ({ destination }: Mount): number =>
   destination.split("/").filter((part) => part !== "").length;
@@ -203,6 +217,12 @@ function toMount(request: MountRequest): Mount {
   const destination = cleanPath(request.target);
   if (destination === "/") {
     throw new MydockerError("invalid mount: destination can't be '/'", { exitCode: 125 });
+  }
+  if (/^\/proc(\/|$)/.test(destination) && !REPLACEABLE_IN_PROC.has(destination)) {
+    // What guards the host's /proc would be written to, and read from, somewhere else.
+    throw new MydockerError(`${destination} cannot be mounted because it is inside /proc`, {
+      exitCode: 125,
+    });
   }
   if (request.type === "tmpfs") {
     // The caller's options come last: `exec` takes `noexec` back.

@@ -67,13 +67,23 @@ function mountFresh(rootFd: number, op: MountOp & { op: "mount" }): void {
   // An image in which /proc or /sys is a link would have us mount them elsewhere and then trust
   // what lies at the names (CVE-2019-16884, CVE-2023-28642).
   const trusted = op.type === "proc" || op.type === "sysfs";
-  onTarget(makeDirectoryInRoot(rootFd, op.target, { followLinks: !trusted }), (fd) => {
+  onTarget(openTarget(rootFd, op.target, trusted), (fd) => {
     try {
       mount(op.source, fdPath(fd), op.type, op.flags, op.data === "" ? undefined : op.data);
     } catch (error) {
       throw naming(error, op.target);
     }
   });
+}
+
+function openTarget(rootFd: number, target: string, trusted: boolean): number {
+  try {
+    return makeDirectoryInRoot(rootFd, target, { followLinks: !trusted });
+  } catch (error) {
+    if (!isErrno(error, "ELOOP", "ENOTDIR", "EXDEV")) throw error;
+    const why = `${target} of the image is no directory, or leads through a symbolic link`;
+    throw new Error(`${why}: nothing can be mounted there`, { cause: error });
+  }
 }
 
 /** The same error with the path in the container instead of a descriptor's. */

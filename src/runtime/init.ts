@@ -174,7 +174,7 @@ function prepareContainer(plan: InitPlan, socket: number): void {
   for (const file of plan.joinFiles) writeControl(file, "0");
   if (isNew(namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
   applyRootfs(rootFd, late, new Map([...sources, ...cloneBindSources(shown)]));
-  close(makeDirectoryInRoot(rootFd, spec.process.cwd));
+  makeWorkingDirectory(spec.process.cwd);
   if (spec.process.terminal) {
     master = openConsole(rootFd);
     tell(socket, { kind: "console" }, master);
@@ -355,6 +355,17 @@ function dropPrivileges(process: Process, user: ResolvedUser): void {
     ambient: capabilityBits(capabilities.ambient),
   });
   if (noNewPrivileges) prctl(PR_SET_NO_NEW_PRIVS, 1);
+}
+
+/** A missing one is made, as Docker does. */
+function makeWorkingDirectory(cwd: string): void {
+  try {
+    close(makeDirectoryInRoot(rootFd, cwd));
+  } catch (error) {
+    // ELOOP: it leads through a magic link of /proc, that is, out of the container (CVE-2024-21626).
+    const why = isErrno(error, "ELOOP") ? "it leads through a link of /proc" : String(error);
+    throw new StartError(`working directory ${cwd}: ${why}`, { exitCode: 126, cause: error });
+  }
 }
 
 function enterWorkingDirectory(cwd: string): void {
