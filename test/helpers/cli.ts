@@ -14,6 +14,8 @@ export const EXECUTABLE = resolve(
 
 /** Milliseconds after which a command that still runs is killed, and its test fails. */
 const TIMEOUT = 30_000;
+/** Milliseconds for what comes before the tests of a file: it may download a Debian. */
+const BEFORE_TIMEOUT = 240_000;
 
 /** How a command ended, and what it wrote. */
 export interface Result {
@@ -87,9 +89,9 @@ export class Engine {
     return this.call(["run", "--rm", ...args], options);
   }
 
-  /** A bash script to its end, for bytes that only a shell can pass; `$MYDOCKER` is the executable. */
-  bash(script: string, options: CallOptions = {}): Promise<Result> {
-    return this.exec(["bash", "-c", script], options);
+  /** A bash script to its end; `$MYDOCKER` is the executable, `"$@"` are the arguments. */
+  bash(script: string, options: CallOptions & { args?: readonly string[] } = {}): Promise<Result> {
+    return this.exec(["bash", "-c", script, "bash", ...(options.args ?? [])], options);
   }
 
   /** `mydocker ARGS…` in the background, with a pipe as standard input. */
@@ -213,8 +215,10 @@ async function finish(
 /**
  * An engine for the tests of one file. The first container is run before them, so that the default
  * image is unpacked; call {@link leavesNothingBehind} after the last test.
+ *
+ * @param options `before`: what else comes before the first look at the machine.
  */
-export function useEngine(): Engine {
+export function useEngine(options: { readonly before?: () => Promise<void> } = {}): Engine {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(`${EXECUTABLE} is not there: build it first, or run ./test/run`);
   }
@@ -222,8 +226,9 @@ export function useEngine(): Engine {
   beforeAll(async () => {
     const { exitCode, err } = await engine.run(["--network", "none", "busybox", "true"]);
     if (exitCode !== 0) console.error(`the first container failed (${exitCode}): ${err}`);
+    await options.before?.();
     snapshots.set(engine, takeSnapshot(engine));
-  });
+  }, BEFORE_TIMEOUT);
   afterAll(() => engine.remove());
   return engine;
 }
