@@ -141,7 +141,7 @@ describe("mounts", () => {
   const at = (options: Partial<RunOptions>, destination: string) =>
     build(options).mounts.filter((mount) => mount.destination === destination);
 
-  test("of the caller come last, parents before what lies in them", () => {
+  test("of the caller come after Docker's, parents before what lies in them", () => {
     const bind = (target: string) =>
       ({
         type: "bind",
@@ -152,7 +152,8 @@ describe("mounts", () => {
         recursive: true,
       }) as const;
     const { mounts } = build({ mounts: [bind("/a/b/../b/c"), bind("/a/")] });
-    expect(mounts.slice(-2).map(({ destination }) => destination)).toEqual(["/a", "/a/b/c"]);
+    const destinations = mounts.slice(-3).map(({ destination }) => destination);
+    expect(destinations).toEqual(["/a", "/etc/hosts", "/a/b/c"]);
   });
 
   test("of the caller take the place of Docker's", () => {
