@@ -2,7 +2,8 @@
 import { countsSwap, readLayout } from "../cgroups/layout.ts";
 import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
-import { close, O, open, pipe } from "../linux/fd.ts";
+import { isErrno } from "../ffi/call.ts";
+import { close, F_SETFL, fcntl, O, open, pipe, read, writeAll } from "../linux/fd.ts";
 import { makeDirectories, statIfExists } from "../linux/file.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { planRootfs } from "../rootfs/plan.ts";
@@ -66,6 +67,7 @@ export function startContainer(
   makeBindSources(options);
   using streams = new DisposableStack();
   const { theirs, ours } = openStreams(options, streams);
+  if (ours !== undefined) streams.defer(() => showRest(ours.stderr));
   const started = launchOn(container, spec, cgroup, theirs, () => {
     cgroup.create();
     cgroup.apply(spec.linux.resources);
@@ -135,6 +137,19 @@ function launchOn(
 function noteInit(ownership: Ownership, pid: number): void {
   const init = identify(pid);
   if (init !== undefined) ownership.update({ ...ownership.record, init });
+}
+
+/** What init wrote to standard error before it failed: its calls, with --debug. */
+function showRest(stderr: number): void {
+  fcntl(stderr, F_SETFL, O.O_NONBLOCK);
+  const buffer = new Uint8Array(65536);
+  try {
+    for (let count = read(stderr, buffer); count > 0; count = read(stderr, buffer)) {
+      writeAll(2, buffer.subarray(0, count));
+    }
+  } catch (error) {
+    if (!isErrno(error, "EAGAIN")) throw error;
+  }
 }
 
 /** `-v` makes what is missing; `--mount` refuses it. */

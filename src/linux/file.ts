@@ -176,13 +176,14 @@ export function mkdirIfMissing(path: string, mode = 0o777, dirfd: number = AT_FD
 export function makeDirectories(path: string, mode = 0o700): void {
   try {
     mkdir(path, mode);
+    return;
   } catch (error) {
     if (isErrno(error, "EEXIST")) return;
     const parent = path.slice(0, path.lastIndexOf("/"));
     if (!isErrno(error, "ENOENT") || parent === "") throw error;
     makeDirectories(parent, mode);
-    makeDirectories(path, mode);
   }
+  mkdirIfMissing(path, mode);
 }
 
 /** mknod(2). */
@@ -256,6 +257,19 @@ export function rename(from: string, to: string): void {
     () => ({ source: from, to }),
     libc.renameat(AT_FDCWD, cString(from), AT_FDCWD, cString(to)),
   );
+}
+
+/** readlink(2) of what may be no link, or not there: undefined then. */
+export function readlinkIfLink(path: string, dirfd: number = AT_FDCWD): string | undefined {
+  const buffer = new Uint8Array(4096);
+  const bytes = cString(path);
+  const length = checkUnless(
+    "readlink",
+    ["EINVAL", "ENOENT"],
+    () => ({ path }),
+    libc.readlinkat(dirfd, bytes, buffer, buffer.length),
+  );
+  return length === undefined ? undefined : decodeBytes(buffer.subarray(0, length));
 }
 
 /** readlink(2). @returns the link's target, at most 4095 bytes */

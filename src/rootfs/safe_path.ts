@@ -4,7 +4,7 @@
  * walk (CVE-2021-30465), and what is made is made on a held descriptor (CVE-2024-45310).
  */
 import { close, O, openat, openat2, openat2IfExists, RESOLVE } from "../linux/fd.ts";
-import { mkdirIfMissing } from "../linux/file.ts";
+import { mkdirIfMissing, readlinkIfLink } from "../linux/file.ts";
 
 const IN_ROOT = RESOLVE.RESOLVE_IN_ROOT | RESOLVE.RESOLVE_NO_MAGICLINKS;
 
@@ -41,18 +41,25 @@ export function openForReading(rootFd: number, path: string): number | undefined
   return openat2IfExists(rootFd, path, O.O_RDONLY | O.O_NONBLOCK, IN_ROOT);
 }
 
+/** How many links that lead to what is not there yet are followed, as the kernel follows others (path_resolution(7)). */
+const LINKS = 40;
+
 /** Opens the directory `path` inside the root, making what is missing with mode 0755. @returns an O_PATH descriptor */
 export function makeDirectoryInRoot(
   rootFd: number,
   path: string,
   options: FollowOptions = {},
+  links = LINKS,
 ): number {
   const found = openInRootIfExists(rootFd, path, O.O_DIRECTORY, options);
   if (found !== undefined) return found;
   const { parent, name } = splitPath(path);
-  const directory = makeDirectoryInRoot(rootFd, parent, options);
+  const directory = makeDirectoryInRoot(rootFd, parent, options, links);
   try {
-    mkdirIfMissing(name, 0o755, directory);
+    if (!mkdirIfMissing(name, 0o755, directory)) {
+      const target = linkTarget(directory, parent, name, links);
+      if (target !== undefined) return makeDirectoryInRoot(rootFd, target, options, links - 1);
+    }
   } finally {
     close(directory);
   }
@@ -61,17 +68,34 @@ export function makeDirectoryInRoot(
 }
 
 /** Opens the file `path` inside the root, making it (empty) and its directories when missing. @returns an O_PATH descriptor */
-export function makeFileInRoot(rootFd: number, path: string): number {
+export function makeFileInRoot(rootFd: number, path: string, links = LINKS): number {
   const found = openInRootIfExists(rootFd, path);
   if (found !== undefined) return found;
   const { parent, name } = splitPath(path);
-  const directory = makeDirectoryInRoot(rootFd, parent);
+  const directory = makeDirectoryInRoot(rootFd, parent, {}, links);
   try {
+    const target = linkTarget(directory, parent, name, links);
+    if (target !== undefined) return makeFileInRoot(rootFd, target, links - 1);
     close(openat(directory, name, O.O_CREAT | O.O_EXCL | O.O_WRONLY | O.O_NOFOLLOW, 0o644));
   } finally {
     close(directory);
   }
   return openInRoot(rootFd, path);
+}
+
+/**
+ * Where a symbolic link leads to whose target is missing, as a path in the root; undefined for what
+ * is no link. ".." in it is taken by the kernel, which stops at the root.
+ */
+function linkTarget(
+  directory: number,
+  parent: string,
+  name: string,
+  links: number,
+): string | undefined {
+  const target = readlinkIfLink(name, directory);
+  if (target === undefined || links === 0) return undefined;
+  return target.startsWith("/") ? target : `${parent}/${target}`;
 }
 
 /** The directory that a path's last name is in, and that name. */

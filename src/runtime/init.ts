@@ -71,7 +71,7 @@ import type { MountOp } from "../rootfs/plan.ts";
 import { makeDirectoryInRoot, makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
 import { AccountError, type AccountRequest, resolveAccount } from "./account.ts";
 import { explainExec, findExecutable } from "./executable.ts";
-import { reapAndForward } from "./reaper.ts";
+import { blockSignals, reapAndForward } from "./reaper.ts";
 import { applyRlimit } from "./rlimits.ts";
 import type { Process, Spec } from "./spec.ts";
 
@@ -274,10 +274,16 @@ function enterContainer(plan: InitPlan, user: ResolvedUser, socket: number): num
     fcntl(3, F_SETFD, FD_CLOEXEC);
   }
   closeFrom(4);
+  const entered = tryEnterWorkingDirectory(process.cwd);
   dropPrivileges(process, user);
   // Last, because a change of credentials clears it (PR_SET_PDEATHSIG(2const)).
   if (plan.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
-  enterWorkingDirectory(process.cwd);
+  if (!entered) enterWorkingDirectory(process.cwd);
+  // A descriptor of the host as working directory shows as "(unreachable)" (CVE-2024-21626).
+  if (!getcwd().startsWith("/")) {
+    const why = "is outside of the container's root";
+    throw new StartError(`working directory ${process.cwd} ${why}`, { exitCode: 126 });
+  }
   umask(process.user.umask ?? 0o022);
   return 3;
 }
@@ -293,6 +299,7 @@ function startCommand(plan: InitPlan, process: Process, user: ResolvedUser, sock
   const argv = stringVector(process.args);
   const env = stringVector(user.env);
   if (plan.reaper) {
+    blockSignals(); // from now on none is lost: those for the command wait until it is there
     const child = forkWithNamespaces(0, {});
     if (child !== undefined) {
       close(socket);
@@ -349,7 +356,9 @@ function dropPrivileges(process: Process, user: ResolvedUser): void {
   prctl(PR_SET_KEEPCAPS, 1);
   setCredentials(user.uid, user.gid, user.additionalGids);
   applyCapabilities({
-    effective: capabilityBits(capabilities.effective),
+    // Another user than root has none of them once execve(2) is over, so finding and executing the
+    // command must not be helped by them either.
+    effective: capabilityBits(user.uid === 0 ? capabilities.effective : capabilities.ambient),
     permitted: capabilityBits(capabilities.permitted),
     inheritable: capabilityBits(capabilities.inheritable),
     ambient: capabilityBits(capabilities.ambient),
@@ -368,18 +377,30 @@ function makeWorkingDirectory(cwd: string): void {
   }
 }
 
+/**
+ * As root, whatever the user may look into, as runc does. @returns false when root may not: on a
+ * network file system it may be the user who can
+ */
+function tryEnterWorkingDirectory(cwd: string): boolean {
+  try {
+    chdir(cwd);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EACCES", "EPERM")) return false;
+    throw workingDirectoryError(cwd, error);
+  }
+}
+
 function enterWorkingDirectory(cwd: string): void {
   try {
     chdir(cwd);
   } catch (error) {
-    const exitCode = isErrno(error, "ENOENT") ? 127 : 126;
-    const why = error instanceof SysError ? error.message : String(error);
-    throw new StartError(`working directory ${cwd}: ${why}`, { exitCode, cause: error });
+    throw workingDirectoryError(cwd, error);
   }
-  // A descriptor of the host as working directory shows as "(unreachable)" (CVE-2024-21626).
-  if (!getcwd().startsWith("/")) {
-    throw new StartError(`working directory ${cwd} is outside of the container's root`, {
-      exitCode: 126,
-    });
-  }
+}
+
+function workingDirectoryError(cwd: string, error: unknown): StartError {
+  const exitCode = isErrno(error, "ENOENT") ? 127 : 126;
+  const why = error instanceof SysError ? error.message : String(error);
+  return new StartError(`working directory ${cwd}: ${why}`, { exitCode, cause: error });
 }

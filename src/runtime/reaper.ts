@@ -30,13 +30,18 @@ function hideOrigin(): void {
   prctlString(PR_SET_NAME, TITLE);
 }
 
-/** Blocks all signals, waits for them one by one, and ends as the command ends. */
+const everything = new Uint8Array(128).fill(0xff);
+
+/** Makes all signals wait, whatever was ignored before: for the time from before the command is forked. */
+export function blockSignals(): void {
+  libc.sigprocmask(SIG_BLOCK, everything, null);
+  resetSignals();
+}
+
+/** Waits for signals one by one, after {@link blockSignals}, and ends as the command ends. */
 export function reapAndForward(command: number): never {
-  const everything = new Uint8Array(128).fill(0xff);
   const status = new Int32Array(1);
   hideOrigin();
-  resetSignals();
-  libc.sigprocmask(SIG_BLOCK, everything, null);
   for (;;) {
     for (;;) {
       const pid = libc.waitpid(-1, status, WNOHANG);
