@@ -29,7 +29,7 @@ import {
   poll,
   pwrite,
 } from "../linux/fd.ts";
-import { ifExists, readFile, readToEnd, statFd, unlinkIfExists } from "../linux/file.ts";
+import { ifExists, readToEnd, statFd, unlinkIfExists } from "../linux/file.ts";
 import { bootId, processStartTime } from "../linux/proc.ts";
 import { getpid, pidfdOpen, pidfdSendSignal, processExists, SIGNALS } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
@@ -211,7 +211,8 @@ export function* takeOrphans(paths: Paths, thorough: boolean): Generator<Orphan>
       if (note !== undefined) unlinkIfExists(note);
       continue;
     }
-    const record = parseRecord(readFile(path));
+    // By this descriptor: to close another one of the file would give up the lock.
+    const record = parseRecord(decodeBytes(readToEnd(fd)));
     const files = note === undefined ? [path] : [path, note];
     const ownership = new Ownership(record ?? { id, remove: false, cgroup: "" }, fd, files);
     yield { id, record, ownership };

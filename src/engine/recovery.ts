@@ -5,6 +5,7 @@
 
 import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
+import { MydockerError } from "../errors.ts";
 import { ifExists, stat } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
@@ -38,7 +39,18 @@ function recoverAfterReboot(paths: Paths): void {
     const ended = ifExists(() => stat(`${store.directory(id)}/exit.json`)) !== undefined;
     if (record !== undefined && !record.options.remove && ended) continue;
     const owner = { id, remove: record?.options.remove ?? true, cgroup: containerCgroup(id) };
-    finish(paths, id, owner, claim(paths, owner));
+    const ownership = claimIfFree(paths, owner);
+    if (ownership !== undefined) finish(paths, id, owner, ownership);
+  }
+}
+
+/** @returns undefined when a command that was started since has it */
+function claimIfFree(paths: Paths, owner: OwnerRecord): Ownership | undefined {
+  try {
+    return claim(paths, owner);
+  } catch (error) {
+    if (error instanceof MydockerError) return undefined;
+    throw error;
   }
 }
 

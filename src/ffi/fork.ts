@@ -95,10 +95,10 @@ function otherThreads(): number[] {
   return [...names].map(([, name]) => Number(name)).filter((id) => id !== process.pid);
 }
 
-/** Whether a thread runs, or would if there were a processor for it (proc_pid_stat(5), field 3). */
+/** Whether a thread runs, or would if it had a processor or were not being traced (proc_pid_stat(5), field 3). */
 function isAtWork(thread: number): boolean {
   const stat = readProc(`/proc/self/task/${thread}/stat`) ?? "";
-  return /\) [RD] /.test(stat);
+  return /\) [RDTt] /.test(stat);
 }
 
 /**

@@ -1,9 +1,9 @@
 /** Finding the container's command, and saying why it does not start. Runs inside the container's root. */
 import { decodeBytes } from "../ffi/bytes.ts";
-import type { SysError } from "../ffi/call.ts";
+import { isErrno, type SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { close, O, open, read } from "../linux/fd.ts";
-import { S_IFDIR, S_IFMT, S_IFREG, statIfExists } from "../linux/file.ts";
+import { S_IFDIR, S_IFMT, S_IFREG, type Stat, statIfExists } from "../linux/file.ts";
 
 /** Why a command cannot be run, and the exit code for it: 127 not found, 126 found but not runnable. */
 export interface ExecProblem {
@@ -24,7 +24,7 @@ export function findExecutable(
   let refused: string | undefined;
   for (const directory of path.split(":")) {
     const candidate = `${directory || "."}/${command}`;
-    const found = statIfExists(candidate);
+    const found = statUnlessDenied(candidate);
     if (found === undefined || (found.mode & S_IFMT) !== S_IFREG) continue;
     if ((found.mode & 0o111) !== 0) return { path: candidate };
     refused ??= candidate;
@@ -53,13 +53,29 @@ const MACHINES: Readonly<Record<number, string>> = {
 };
 const OWN_MACHINE = process.arch === "arm64" ? 183 : 62;
 
+/** execvp(3) goes on to the next directory of PATH when it may not look into one. */
+function statUnlessDenied(path: string): Stat | undefined {
+  try {
+    return statIfExists(path);
+  } catch (error) {
+    if (isErrno(error, "EACCES", "ELOOP", "ENAMETOOLONG")) return undefined;
+    throw error;
+  }
+}
+
 /** Turns a failed execve(2) into the culprit: mode, shebang, line ends, architecture, ELF interpreter. */
 export function explainExec(path: string, error: SysError): ExecProblem {
   const say = (why: string, exitCode: 126 | 127 = 126): ExecProblem => ({
     problem: `exec ${path}: ${why}`,
     exitCode,
   });
-  const file = statIfExists(path);
+  let file: Stat | undefined;
+  try {
+    file = statIfExists(path);
+  } catch (denied) {
+    if (!isErrno(denied, "EACCES")) throw denied;
+    return say("permission denied: this user may not look into a directory on the way to it");
+  }
   if (file === undefined)
     return say(
       error.code === "ENOENT" || error.code === "ENOTDIR"
