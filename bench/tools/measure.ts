@@ -14,6 +14,8 @@ export interface Candidate {
 export interface Rounds {
   readonly rounds: number;
   readonly warmUp: number;
+  /** Milliseconds of sleep before each measurement. */
+  readonly rest?: number;
 }
 
 /**
@@ -23,13 +25,14 @@ export interface Rounds {
 export async function alternate(
   session: Session,
   candidates: readonly Candidate[],
-  { rounds, warmUp }: Rounds,
+  { rounds, warmUp, rest = 0 }: Rounds,
 ): Promise<Map<string, number[]>> {
   const times = new Map<string, number[]>(candidates.map(({ name }) => [name, []]));
   for (let round = -warmUp; round < rounds; round++) {
     for (let i = 0; i < candidates.length; i++) {
       const at = (i + Math.max(0, round)) % candidates.length;
       const { name, measure } = candidates[at] as Candidate;
+      if (rest > 0) await Bun.sleep(rest);
       const time = measure();
       if (round >= 0) times.get(name)?.push(time);
       await session.checkpoint();
