@@ -12,7 +12,7 @@ export async function runBenches(benches: readonly Bench[]): Promise<Section[]> 
   try {
     for (const bench of benches) {
       await using session = await Session.open();
-      const section = await bench(session);
+      const section = await runBench(bench, session);
       sections.push(section);
       console.log(`## ${section.title}\n\n${markdownBody(section)}\n`);
     }
@@ -21,6 +21,16 @@ export async function runBenches(benches: readonly Bench[]): Promise<Section[]> 
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
   }
   return sections;
+}
+
+/** What was being measured ends with Ctrl-C too, and fails: that is no failure of the benchmark. */
+async function runBench(bench: Bench, session: Session): Promise<Section> {
+  try {
+    return await bench(session);
+  } catch (error) {
+    await session.checkpoint();
+    throw error;
+  }
 }
 
 /** The number of rounds: `--rounds N`, else the one that is given. */
