@@ -56,17 +56,35 @@ function mounts(): string[] {
   });
 }
 
-/** Directories of our cgroups in all hierarchies, the empty parent aside. */
+/**
+ * Directories of our cgroups in all hierarchies, the empty parent aside, and those in which other
+ * people's containers run: this machine may have some.
+ */
 function cgroups(): string[] {
   const base = "/sys/fs/cgroup";
   const hierarchies = [base, ...readdirSync(base).map((name) => join(base, name))];
+  const own = new Set(descendants(process.pid).map((text) => text.split(" ")[0]));
+  const isOthers = (folder: string) => {
+    const pids = readLines(join(folder, "cgroup.procs"));
+    return pids.length > 0 && !pids.some((pid) => own.has(pid));
+  };
   return hierarchies.flatMap((folder) => {
-    const own = join(folder, "mydocker");
-    if (!existsSync(own)) return [];
-    return readdirSync(own, { withFileTypes: true })
+    const parent = join(folder, "mydocker");
+    if (!existsSync(parent)) return [];
+    return readdirSync(parent, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
-      .map((entry) => join(own, entry.name));
+      .map((entry) => join(parent, entry.name))
+      .filter((path) => !isOthers(path));
   });
+}
+
+/** The lines of a file; none if it is gone. */
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").split("\n").filter(Boolean);
+  } catch {
+    return [];
+  }
 }
 
 /** Processes below one, zombies aside: pid and name. */

@@ -75,7 +75,10 @@ export function libseccompPrograms(
 }
 
 function run(command: string[], input: string): string {
-  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { stdin: Buffer.from(input) });
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command, {
+    stdin: Buffer.from(input),
+    timeout: 20_000,
+  });
   if (exitCode !== 0) throw new Error(`${command[0]} ended with ${exitCode}: ${stderr}`);
   return stdout.toString();
 }

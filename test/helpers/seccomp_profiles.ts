@@ -51,8 +51,8 @@ export const EDGES: readonly bigint[] = [
   0xffff_ffff_ffff_ffffn,
 ];
 
-/** Names that some architectures lack, have under other numbers, or reach in two ways. */
-const NAMES =
+/** Calls for random profiles: names that some architectures lack, have under other numbers, or reach in two ways. */
+export const NAMES: readonly string[] =
   "read write clone socket personality getppid ioctl accept recv semop shmat chown32 ptrace execve set_tls waitpid mseal openat no_such_call".split(
     " ",
   );
@@ -79,14 +79,18 @@ export function randomArgument(random: Random, index: number): Argument {
 }
 
 /** A random profile in which all rules have one action, so that their order makes no difference. */
-export function randomProfile(random: Random, rules: number): Seccomp {
+export function randomProfile(
+  random: Random,
+  rules: number,
+  calls: readonly string[] = NAMES,
+): Seccomp {
   const defaultAction = random.pick(ACTIONS.filter((each) => each !== "SCMP_ACT_NOTIFY"));
   const action = random.pick(ACTIONS);
   const syscalls: SyscallRule[] = Array.from({ length: rules }, () => {
     const indexes = [0, 1, 2, 3, 4, 5].filter(() => random.below(4) === 0);
     const twice = random.below(8) === 0 ? indexes.slice(0, 1) : [];
     return {
-      names: [random.pick(NAMES), random.pick(NAMES)],
+      names: [random.pick(calls), random.pick(calls)],
       action,
       ...(action === "SCMP_ACT_ERRNO" ? { errnoRet: 99 } : {}),
       args: [...indexes, ...twice].map((index) => randomArgument(random, index)),
