@@ -25,6 +25,8 @@ export interface FilterProgram {
 
 /** Makes the argument of {@link setFilter}. @param program an array of struct sock_filter, of 8 bytes each */
 export function filterProgram(program: Uint8Array): FilterProgram {
+  // Bound now: looking a symbol up takes locks, which a forked child may find taken for ever.
+  void libc.seccomp;
   const header = sockFprog.alloc();
   sockFprog.set(header, "len", program.length / 8);
   sockFprog.set(header, "filter", addressOf(program));
