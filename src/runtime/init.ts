@@ -14,7 +14,7 @@
  */
 import { applyCapabilities, capabilityBits, limitBounding } from "../capabilities/capabilities.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
-import { isErrno, SysError } from "../ffi/call.ts";
+import { SysError } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import {
   AT_EMPTY_PATH,
@@ -31,7 +31,7 @@ import {
   open,
   openat,
 } from "../linux/fd.ts";
-import { chdir, chownAt, fchdir, getcwd, writeControl } from "../linux/file.ts";
+import { chdir, chownAt, fchdir, writeControl } from "../linux/file.ts";
 import {
   cloneTree,
   MNT_DETACH,
@@ -68,12 +68,19 @@ import { openPeer, setControllingTerminal, setWindowSize, unlockTerminal } from 
 import { isNew } from "../namespaces/namespaces.ts";
 import { applyRootfs, cloneBindSources } from "../rootfs/apply.ts";
 import type { MountOp } from "../rootfs/plan.ts";
-import { makeDirectoryInRoot, makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
+import { makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
 import { AccountError, type AccountRequest, resolveAccount } from "./account.ts";
 import { explainExec, findExecutable } from "./executable.ts";
 import { blockSignals, reapAndForward } from "./reaper.ts";
 import { applyRlimit } from "./rlimits.ts";
 import type { Process, Spec } from "./spec.ts";
+import { StartError } from "./start_error.ts";
+import {
+  checkWorkingDirectory,
+  enterWorkingDirectory,
+  makeWorkingDirectory,
+  tryEnterWorkingDirectory,
+} from "./working_directory.ts";
 
 /** How the root file system comes about: a fresh mount, or a directory. */
 export type RootSource =
@@ -124,15 +131,6 @@ function tell(socket: number, message: InitMessage, fd?: number): void {
   sendMessage(socket, encodeBytes(JSON.stringify(message)), fd);
 }
 
-/** A start that failed for a reason that has an exit code of its own (126, 127). */
-class StartError extends Error {
-  readonly exitCode: number;
-  constructor(message: string, options: { exitCode: number; cause?: unknown }) {
-    super(message, { cause: options.cause });
-    this.exitCode = options.exitCode;
-  }
-}
-
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
 export function runInit(plan: InitPlan, socket: number): never {
   let channel = socket;
@@ -174,7 +172,7 @@ function prepareContainer(plan: InitPlan, socket: number): void {
   for (const file of plan.joinFiles) writeControl(file, "0");
   if (isNew(namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
   applyRootfs(rootFd, late, new Map([...sources, ...cloneBindSources(shown)]));
-  makeWorkingDirectory(spec.process.cwd);
+  makeWorkingDirectory(rootFd, spec.process.cwd);
   if (spec.process.terminal) {
     master = openConsole(rootFd);
     tell(socket, { kind: "console" }, master);
@@ -279,11 +277,7 @@ function enterContainer(plan: InitPlan, user: ResolvedUser, socket: number): num
   // Last, because a change of credentials clears it (PR_SET_PDEATHSIG(2const)).
   if (plan.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
   if (!entered) enterWorkingDirectory(process.cwd);
-  // A descriptor of the host as working directory shows as "(unreachable)" (CVE-2024-21626).
-  if (!getcwd().startsWith("/")) {
-    const why = "is outside of the container's root";
-    throw new StartError(`working directory ${process.cwd} ${why}`, { exitCode: 126 });
-  }
+  checkWorkingDirectory(process.cwd);
   umask(process.user.umask ?? 0o022);
   return 3;
 }
@@ -364,43 +358,4 @@ function dropPrivileges(process: Process, user: ResolvedUser): void {
     ambient: capabilityBits(capabilities.ambient),
   });
   if (noNewPrivileges) prctl(PR_SET_NO_NEW_PRIVS, 1);
-}
-
-/** A missing one is made, as Docker does. */
-function makeWorkingDirectory(cwd: string): void {
-  try {
-    close(makeDirectoryInRoot(rootFd, cwd));
-  } catch (error) {
-    // ELOOP: it leads through a magic link of /proc, that is, out of the container (CVE-2024-21626).
-    const why = isErrno(error, "ELOOP") ? "it leads through a link of /proc" : String(error);
-    throw new StartError(`working directory ${cwd}: ${why}`, { exitCode: 126, cause: error });
-  }
-}
-
-/**
- * As root, whatever the user may look into, as runc does. @returns false when root may not: on a
- * network file system it may be the user who can
- */
-function tryEnterWorkingDirectory(cwd: string): boolean {
-  try {
-    chdir(cwd);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EACCES", "EPERM")) return false;
-    throw workingDirectoryError(cwd, error);
-  }
-}
-
-function enterWorkingDirectory(cwd: string): void {
-  try {
-    chdir(cwd);
-  } catch (error) {
-    throw workingDirectoryError(cwd, error);
-  }
-}
-
-function workingDirectoryError(cwd: string, error: unknown): StartError {
-  const exitCode = isErrno(error, "ENOENT") ? 127 : 126;
-  const why = error instanceof SysError ? error.message : String(error);
-  return new StartError(`working directory ${cwd}: ${why}`, { exitCode, cause: error });
 }

@@ -104,7 +104,7 @@ describe("the old root", () => {
 
   test("is held by no descriptor, and none is inherited", async () => {
     const { out } = await engine.bash(
-      `"$MYDOCKER" run --rm busybox sh -c 'ls -l /proc/1/fd | sed -n "s/.* \\([0-9]*\\) -> .*/\\1/p"' 7</etc/passwd 8</ 9>/dev/null`,
+      `"$MYDOCKER" run --rm busybox sh -c 'ls /proc/1/fd; true' 7</etc/passwd 8</ 9>/dev/null`,
     );
     expect(out.split("\n").filter((fd) => Number(fd) > 2 && Number(fd) !== 10)).toEqual([]);
   });
