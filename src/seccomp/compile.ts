@@ -16,6 +16,7 @@ import {
   type Target,
 } from "./bpf.ts";
 import { testRules } from "./conditions.ts";
+import { precompiled } from "./precompiled.ts";
 import { ACTIONS, type Architecture, FLAGS, returnValue, type Seccomp } from "./profile.ts";
 import { collectRules, type Decision, type Rule } from "./rules.ts";
 import { X32_SYSCALL_BIT } from "./syscalls_x32.ts";
@@ -108,13 +109,15 @@ class Compiler {
     };
     let before: Decision | undefined;
     append(0, this.target(near[0], arch.width));
-    for (let number = 0; number < near.length; number++) {
+    // One more than there are, so that what comes after the last one has its range.
+    const end = Math.min(last + 2, near.length);
+    for (let number = 0; number < end; number++) {
       const decision = near[number];
       if (decision === before) continue;
       append(number, this.target(decision, arch.width));
       before = decision;
     }
-    let expected = near.length;
+    let expected = end;
     for (const number of [...far.keys()].sort((a, b) => a - b)) {
       if (number > expected) append(expected, this.unless);
       append(number, this.target(far.get(number), arch.width));
@@ -254,14 +257,26 @@ function filterFlags({ flags, syscalls }: Seccomp): { flags: number; optionalFla
   return { flags: bits, optionalFlags };
 }
 
+type Machine = "x64" | "arm64";
+
 /**
- * Compiles a profile.
+ * Compiles the rules of a profile.
+ * @returns an array of struct sock_filter
+ * @throws MydockerError for a profile that contradicts itself or is too large
+ */
+export function compileProgram(profile: Seccomp, machine: Machine): Uint8Array {
+  return new Compiler(profile).compile(machine);
+}
+
+/**
+ * Makes what the kernel is to be given of a profile.
  * @param machine whose kernel is to run it; default: this one's
  * @throws MydockerError for a profile that contradicts itself or is too large
  */
 export function compileSeccomp(
   profile: Seccomp,
-  machine: "x64" | "arm64" = process.arch === "arm64" ? "arm64" : "x64",
+  machine: Machine = process.arch === "arm64" ? "arm64" : "x64",
 ): CompiledFilter {
-  return { program: new Compiler(profile).compile(machine), ...filterFlags(profile) };
+  const program = precompiled(profile, machine) ?? compileProgram(profile, machine);
+  return { program, ...filterFlags(profile) };
 }
