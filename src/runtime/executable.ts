@@ -84,6 +84,7 @@ export function explainExec(path: string, error: SysError): ExecProblem {
       127,
     );
   if ((file.mode & S_IFMT) === S_IFDIR) return say("is a directory");
+  if ((file.mode & S_IFMT) !== S_IFREG) return say("permission denied: not a regular file");
   if ((file.mode & 0o111) === 0) return say("permission denied: not executable (mode lacks x)");
   const head = readHead(path);
   if (head === undefined) return say(errnoText(error.errno));
@@ -118,7 +119,7 @@ export function explainExec(path: string, error: SysError): ExecProblem {
 
 function readHead(path: string): Uint8Array | undefined {
   try {
-    const fd = open(path, O.O_RDONLY);
+    const fd = open(path, O.O_RDONLY | O.O_NONBLOCK);
     try {
       const buffer = new Uint8Array(4096);
       return buffer.subarray(0, read(fd, buffer));
