@@ -13,28 +13,33 @@ import type { Session } from "./tools/session.ts";
 const TARGET = 1.2;
 /** How many run beside the one that is measured. */
 const OTHERS = 199;
+/** How often they are started, in turn with single ones. */
+const CYCLES = 3;
 
 /** `flat`: see the note that it returns. */
 export const flat: Bench = async (session) => {
   unpackImage(session);
-  const rounds = roundsOr(20);
-  await using group = new Group(session);
+  const rounds = roundsOr(15);
+  using group = new Group(session);
   await starts(session, group, 3); // warm-up
   const alone = await starts(session, group, rounds);
-  for (let i = 0; i < OTHERS; i++) {
-    group.start();
-    await session.checkpoint();
+  const beside: number[] = [];
+  for (let cycle = 0; cycle < CYCLES; cycle++) {
+    for (let i = 0; i < OTHERS; i++) {
+      group.start();
+      await session.checkpoint();
+    }
+    beside.push(...(await starts(session, group, rounds)));
+    group.endAll();
+    alone.push(...(await starts(session, group, rounds)));
   }
-  const beside = await starts(session, group, rounds);
-  await group[Symbol.asyncDispose]();
-  // The machine may have become slower or faster meanwhile: half of the comparison is measured after.
-  alone.push(...(await starts(session, group, rounds)));
   const ratio = median(beside) / median(alone);
   return {
     id: "flat",
     title: "Many containers",
-    note: `From the start of \`mydocker run\` to the first line that the container prints. Medians: ${rounds} starts \
-beside ${OTHERS} running containers, and ${2 * rounds} of a single one, half of them before and half after.`,
+    note: `From the start of \`mydocker run\` to the first line that the container prints. ${OTHERS} \
+others are started and ended ${CYCLES} times. Medians of ${beside.length} starts beside them, and of ${alone.length} of a single one, \
+before, between and after.`,
     table: {
       head: ["", "median", "to the first", "target"],
       rows: [
@@ -58,7 +63,7 @@ async function starts(session: Session, group: Group, count: number): Promise<nu
 }
 
 /** Containers in the background. None is left. */
-class Group implements AsyncDisposable {
+class Group implements Disposable {
   readonly #session: Session;
   readonly #running = new Set<number>();
 
@@ -93,8 +98,13 @@ class Group implements AsyncDisposable {
     this.#running.delete(pid);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends all that run. */
+  endAll(): void {
     for (const pid of this.#running) this.end(pid);
+  }
+
+  [Symbol.dispose](): void {
+    this.endAll();
   }
 }
 
