@@ -35,7 +35,11 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
     if (owner?.process !== undefined) killProcess(owner.process, PATIENCE);
   }
   const ownership = takeOver(paths, container);
-  if (ownership === undefined) return; // its owner has removed it, as it was asked to with --rm
+  if (ownership === undefined) {
+    // Whoever ran it has removed it, as asked to with --rm; or another `rm` was there before us.
+    if (owner?.process !== undefined && owner.remove) return;
+    throw new MydockerError(`No such container: ${reference}`);
+  }
   openCgroup(readLayout(), containerCgroup(id)).remove();
   removeEtcFiles(paths, id);
   store.remove(id);

@@ -3,8 +3,11 @@ import { MydockerError } from "../errors.ts";
 import { makeDirectories, statIfExists } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 
+/** Changes with what is in the run directory: a newer executable makes what an older one did not. */
+const LAYOUT = 2;
+
 /** An empty directory on which every container's root is mounted, each in its own mount namespace. */
-export const attachPoint = (paths: Paths): string => `${paths.run}/root`;
+export const attachPoint = (paths: Paths): string => `${paths.run}/root.${LAYOUT}`;
 
 /** Where the generated files of all containers are (etc_files.ts). */
 export const etcDirectory = (paths: Paths): string => `${paths.run}/etc`;

@@ -17,6 +17,10 @@ import { libc } from "./libc.ts";
 const MADV_DOFORK = 11;
 const SIGCHLD = 17;
 const CLONE_PIDFD = 0x1000;
+const SIG_SETMASK = 2;
+/** sizeof(sigset_t) of glibc, bytes */
+const SIGSET_SIZE = 128;
+const EVERY_SIGNAL = new Uint8Array(SIGSET_SIZE).fill(0xff);
 const SYS_clone = process.arch === "arm64" ? 220 : 56;
 
 let prepared = false;
@@ -118,7 +122,9 @@ function mayBeCollecting(): boolean {
 }
 
 /**
- * clone(2) without a new stack: fork, into new namespaces.
+ * clone(2) without a new stack: fork, into new namespaces. All signals are blocked in the child, and
+ * with that in any thread that the runtime starts in it: one that was not would take signals that
+ * are meant for the child, and drop them.
  * @param flags CLONE_NEW* bits
  * @returns in the parent the child's pid and a pidfd (close-on-exec); in the child `undefined`
  */
@@ -130,14 +136,18 @@ export function forkWithNamespaces(
   const pidfd = new Int32Array(1);
   if (mayBeCollecting()) Bun.gc(true);
   if (!forked) settleThreads();
-  const pid = check(
-    "clone",
-    args,
-    libc.clone(SYS_clone, flags | SIGCHLD | CLONE_PIDFD, null, pidfd, null, null),
-  );
-  if (pid === 0) {
+  const old = new Uint8Array(SIGSET_SIZE);
+  check("sigprocmask", {}, libc.sigprocmask(SIG_SETMASK, EVERY_SIGNAL, old));
+  try {
+    const pid = check(
+      "clone",
+      args,
+      libc.clone(SYS_clone, flags | SIGCHLD | CLONE_PIDFD, null, pidfd, null, null),
+    );
+    if (pid !== 0) return { pid, pidfd: pidfd[0] as number };
     forked = true;
     return undefined;
+  } finally {
+    if (!forked) check("sigprocmask", {}, libc.sigprocmask(SIG_SETMASK, old, null));
   }
-  return { pid, pidfd: pidfd[0] as number };
 }

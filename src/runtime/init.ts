@@ -71,7 +71,7 @@ import type { MountOp } from "../rootfs/plan.ts";
 import { makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
 import { AccountError, type AccountRequest, resolveAccount } from "./account.ts";
 import { explainExec, findExecutable } from "./executable.ts";
-import { blockSignals, reapAndForward } from "./reaper.ts";
+import { reapAndForward } from "./reaper.ts";
 import { applyRlimit } from "./rlimits.ts";
 import type { Process, Spec } from "./spec.ts";
 import { StartError } from "./start_error.ts";
@@ -293,7 +293,7 @@ function startCommand(plan: InitPlan, process: Process, user: ResolvedUser, sock
   const argv = stringVector(process.args);
   const env = stringVector(user.env);
   if (plan.reaper) {
-    blockSignals(); // from now on none is lost: those for the command wait until it is there
+    resetSignals(); // what the caller ignores, this process would not be told of
     const child = forkWithNamespaces(0, {});
     if (child !== undefined) {
       close(socket);

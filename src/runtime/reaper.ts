@@ -8,9 +8,8 @@
 import { encodeBytes } from "../ffi/bytes.ts";
 import { libc, memoryAt } from "../ffi/libc.ts";
 import { readFile } from "../linux/file.ts";
-import { exitNow, PR_SET_NAME, prctlString, resetSignals, SIGNALS } from "../linux/process.ts";
+import { exitNow, PR_SET_NAME, prctlString, SIGNALS } from "../linux/process.ts";
 
-const SIG_BLOCK = 0;
 const WNOHANG = 1;
 /** What `ps` shows in the container. */
 const TITLE = "mydocker-init";
@@ -32,13 +31,10 @@ function hideOrigin(): void {
 
 const everything = new Uint8Array(128).fill(0xff);
 
-/** Makes all signals wait, whatever was ignored before: for the time from before the command is forked. */
-export function blockSignals(): void {
-  libc.sigprocmask(SIG_BLOCK, everything, null);
-  resetSignals();
-}
-
-/** Waits for signals one by one, after {@link blockSignals}, and ends as the command ends. */
+/**
+ * Waits for signals one by one, and ends as the command ends. They have all been blocked since the
+ * fork (ffi/fork.ts), so none is lost, and have their default actions.
+ */
 export function reapAndForward(command: number): never {
   const status = new Int32Array(1);
   hideOrigin();

@@ -1,5 +1,5 @@
 /** The working directory of the container's first process. */
-import { isErrno, SysError } from "../ffi/call.ts";
+import { isErrno } from "../ffi/call.ts";
 import { close } from "../linux/fd.ts";
 import { chdir, getcwd } from "../linux/file.ts";
 import { makeDirectoryInRoot } from "../rootfs/safe_path.ts";
@@ -11,7 +11,11 @@ export function makeWorkingDirectory(rootFd: number, cwd: string): void {
     close(makeDirectoryInRoot(rootFd, cwd));
   } catch (error) {
     // ELOOP: it leads through a magic link of /proc, that is, out of the container (CVE-2024-21626).
-    const why = isErrno(error, "ELOOP") ? "it leads through a link of /proc" : String(error);
+    const why = isErrno(error, "ELOOP")
+      ? "it leads through a link of /proc"
+      : isErrno(error, "ENOTDIR", "EEXIST")
+        ? "not a directory"
+        : errorText(error);
     throw new StartError(`working directory ${cwd}: ${why}`, { exitCode: 126, cause: error });
   }
 }
@@ -39,10 +43,15 @@ export function enterWorkingDirectory(cwd: string): void {
   }
 }
 
+const errorText = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
 function workingDirectoryError(cwd: string, error: unknown): StartError {
   const exitCode = isErrno(error, "ENOENT") ? 127 : 126;
-  const why = error instanceof SysError ? error.message : String(error);
-  return new StartError(`working directory ${cwd}: ${why}`, { exitCode, cause: error });
+  return new StartError(`working directory ${cwd}: ${errorText(error)}`, {
+    exitCode,
+    cause: error,
+  });
 }
 
 /** A descriptor of the host as working directory shows as "(unreachable)" (CVE-2024-21626). @throws {StartError} */
