@@ -117,12 +117,17 @@ function launchOn(
       dieWithParent: true,
       reaper: options.init,
     };
-    return launch(plan, (pid) => {
-      if (pid !== undefined) noteInit(ownership, pid);
-      makeRest();
-      store.writeConfig(record.id, spec);
-      warmUp();
-    });
+    return launch(
+      plan,
+      (pid) => {
+        if (pid !== undefined) noteInit(ownership, pid);
+        makeRest();
+      },
+      () => {
+        store.writeConfig(record.id, spec);
+        warmUp();
+      },
+    );
   } catch (error) {
     if (!(error instanceof LaunchError)) throw error;
     const { message, exitCode } = error;

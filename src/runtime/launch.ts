@@ -48,11 +48,13 @@ class StuckError extends Error {}
  * fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process.
  * @param meanwhile makes what `plan.awaits` names and the cgroups, while init is already at work; it
  *   is told init's pid, unless a fresh process has yet to fork it
+ * @param afterwards what nobody waits for, done while init goes on with that
  * @throws {LaunchError}
  */
 export function launch(
   plan: InitPlan,
   meanwhile: (pid?: number) => void = () => undefined,
+  afterwards: () => void = () => undefined,
 ): Started {
   let prepared = false;
   const prepare = (pid?: number) => {
@@ -61,16 +63,21 @@ export function launch(
   };
   if (process.env["MYDOCKER_FORK"] !== "stage") {
     try {
-      return launchByFork(plan, prepare);
+      return launchByFork(plan, prepare, afterwards);
     } catch (error) {
       if (!(error instanceof StuckError)) throw error;
     }
   }
   prepare();
+  afterwards();
   return launchByStage(plan);
 }
 
-function launchByFork(plan: InitPlan, meanwhile: (pid: number) => void): Started {
+function launchByFork(
+  plan: InitPlan,
+  meanwhile: (pid: number) => void,
+  afterwards: () => void,
+): Started {
   const [ours, theirs] = messagePair();
   const flags = cloneFlags(plan.spec.linux.namespaces);
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
@@ -82,6 +89,7 @@ function launchByFork(plan: InitPlan, meanwhile: (pid: number) => void): Started
   try {
     meanwhile(child.pid);
     release(ours);
+    afterwards();
   } catch (error) {
     pidfdSendSignal(child.pidfd, SIGNALS.SIGKILL);
     waitExit(P_PIDFD, child.pidfd);
