@@ -63,6 +63,26 @@ function statUnlessDenied(path: string): Stat | undefined {
   }
 }
 
+/**
+ * Whether a command is mydocker itself, which init still is: by a link to /proc/self/exe, or as the
+ * interpreter of a script. Run in the container, it could be written to from there once it has ended
+ * (CVE-2019-5736).
+ */
+export function isOwnExecutable(path: string): boolean {
+  const own = statIfExists("/proc/self/exe");
+  if (own === undefined) return false;
+  const same = (other: Stat | undefined): boolean =>
+    other !== undefined &&
+    other.ino === own.ino &&
+    other.devMajor === own.devMajor &&
+    other.devMinor === own.devMinor;
+  if (same(statUnlessDenied(path))) return true;
+  const head = readHead(path);
+  if (head?.[0] !== 0x23 || head[1] !== 0x21) return false;
+  const line = decodeBytes(head.subarray(2, Math.max(2, head.indexOf(10)))).trim();
+  return same(statUnlessDenied(line.split(/[ \t]/)[0] ?? ""));
+}
+
 /** Turns a failed execve(2) into the culprit: mode, shebang, line ends, architecture, ELF interpreter. */
 export function explainExec(path: string, error: SysError): ExecProblem {
   const say = (why: string, exitCode: 126 | 127 = 126): ExecProblem => ({

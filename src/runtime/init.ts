@@ -70,7 +70,7 @@ import { applyRootfs, cloneBindSources } from "../rootfs/apply.ts";
 import type { MountOp } from "../rootfs/plan.ts";
 import { makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
 import { AccountError, type AccountRequest, resolveAccount } from "./account.ts";
-import { explainExec, findExecutable } from "./executable.ts";
+import { explainExec, findExecutable, isOwnExecutable } from "./executable.ts";
 import { reapAndForward } from "./reaper.ts";
 import { applyRlimit } from "./rlimits.ts";
 import type { Process, Spec } from "./spec.ts";
@@ -290,6 +290,10 @@ function isPipe(plan: InitPlan, fd: number): boolean {
 function startCommand(plan: InitPlan, process: Process, user: ResolvedUser, socket: number): never {
   const found = findExecutable(process.args[0] ?? "", user.env);
   if ("problem" in found) throw new StartError(found.problem, { exitCode: found.exitCode });
+  if (isOwnExecutable(found.path)) {
+    const message = `exec ${found.path}: permission denied: it leads to mydocker itself`;
+    throw new StartError(message, { exitCode: 126 });
+  }
   const argv = stringVector(process.args);
   const env = stringVector(user.env);
   if (plan.reaper) {

@@ -81,6 +81,16 @@ describe("a command that does not start", () => {
     expect((await start("/x/shebang-argument")).out).toMatch(/1\s+#!\/bin\/cat -n/);
   });
 
+  test("that leads to mydocker itself is refused", async () => {
+    const script = join(folder, "own");
+    writeFileSync(script, "#!/proc/self/exe\n", { mode: 0o755 });
+    for (const command of ["/proc/self/exe", "/proc/1/exe", "/x/own"]) {
+      const { exitCode, err } = await engine.run(["-v", `${folder}:/x`, "busybox", command]);
+      expect(exitCode).toBe(126);
+      expect(err).toContain("it leads to mydocker itself");
+    }
+  });
+
   test("as another user is told from one that is not there", async () => {
     const { exitCode, err } = await engine.run([
       "-u",
