@@ -74,7 +74,7 @@ export class Pump {
       count = read(this.#options.source, this.#buffer);
     } catch (error) {
       // The master of a terminal says EIO when the last slave is closed (pty(7)).
-      if (!isErrno(error, "EIO", "EAGAIN", "EBADF")) throw error;
+      if (!isErrno(error, "EIO", "EAGAIN", "EBADF", "EISDIR")) throw error;
       if (error.code === "EAGAIN" && !this.#limited) return;
       count = 0;
     }

@@ -7,12 +7,13 @@ import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
 import { ifExists, stat } from "../linux/file.ts";
+import { log } from "../log.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
 import { claim, killProcess, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
-import { makeStateDirectories } from "./state_directories.ts";
+import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
 
 /** The exit code of a container whose owner was killed: it was killed with it. */
 const LOST = 137;
@@ -26,9 +27,17 @@ const PATIENCE = 10_000;
 export function recover(paths: Paths, { thorough = false } = {}): void {
   const firstSinceBoot = makeStateDirectories(paths);
   for (const { id, record, ownership } of takeOrphans(paths, thorough)) {
-    finish(paths, id, record, ownership);
+    try {
+      finish(paths, id, record, ownership);
+    } catch (error) {
+      // One that cannot be cleaned up must not keep others from being used.
+      const why = error instanceof Error ? error.message : String(error);
+      log.warn(`container ${id.slice(0, 12)} could not be cleaned up: ${why}`);
+    }
   }
-  if (firstSinceBoot) recoverAfterReboot(paths);
+  if (!firstSinceBoot) return;
+  recoverAfterReboot(paths);
+  markStateDirectories(paths);
 }
 
 /** What was running when the machine went down has no owner's file any more. */

@@ -34,7 +34,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
     }
     if (owner?.process !== undefined) killProcess(owner.process, PATIENCE);
   }
-  const ownership = takeOver(paths, container);
+  const ownership = takeOver(paths, container, force);
   if (ownership === undefined) {
     // Whoever ran it has removed it, as asked to with --rm; or another `rm` was there before us.
     if (owner?.process !== undefined && owner.remove) return;
@@ -47,7 +47,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
 }
 
 /** Becomes the owner as soon as the present one lets go. @returns undefined when the container is gone by then */
-function takeOver(paths: Paths, { id }: ContainerRecord): Ownership | undefined {
+function takeOver(paths: Paths, { id }: ContainerRecord, force: boolean): Ownership | undefined {
   const store = new ContainerStore(paths);
   const record = { id, remove: true, cgroup: containerCgroup(id) };
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
@@ -58,6 +58,9 @@ function takeOver(paths: Paths, { id }: ContainerRecord): Ownership | undefined 
       return undefined;
     } catch (error) {
       if (!(error instanceof MydockerError) || Date.now() >= deadline) throw error;
+      // It may have been starting when we looked first.
+      const running = force ? readOwner(paths, id)?.process : undefined;
+      if (running !== undefined) killProcess(running, PATIENCE);
     }
   }
 }

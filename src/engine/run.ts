@@ -3,7 +3,7 @@ import { MydockerError } from "../errors.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
 import { close, O, open, writeAll } from "../linux/fd.ts";
 import { unlinkIfExists } from "../linux/file.ts";
-import type { ExitStatus } from "../linux/process.ts";
+import { defaultSignal, type ExitStatus, SIGNALS, umask } from "../linux/process.ts";
 import { isTerminal } from "../linux/tty.ts";
 import { statePaths } from "../paths.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
@@ -26,6 +26,8 @@ export async function runContainer(options: RunOptions): Promise<number> {
   if (options.tty && options.interactive && !isTerminal(0)) {
     throw new MydockerError("the input device is not a TTY", { exitCode: 125 });
   }
+  umask(0o022); // what is made for the container is not the caller's to restrict
+  defaultSignal(SIGNALS.SIGCHLD); // ignored, children would be gone before they are waited for
   using signals = new SignalQueue();
   const paths = statePaths();
   recover(paths);

@@ -29,7 +29,12 @@ export class SignalQueue implements Disposable {
 
   /** Starts catching. */
   constructor() {
-    for (const name of FORWARDED) this.#on(name, () => this.#pending.push(SIGNALS[name]));
+    const ignored = signalMask(readFile("/proc/self/status"), "SigIgn");
+    for (const name of FORWARDED) {
+      // What the caller ignores (nohup, a shell's background job) goes on being ignored.
+      if ((ignored & (1n << BigInt(SIGNALS[name] - 1))) !== 0n) continue;
+      this.#on(name, () => this.#pending.push(SIGNALS[name]));
+    }
     this.#on("SIGWINCH", () => {
       this.resized = true;
     });
@@ -74,8 +79,13 @@ export function wouldEnd(pid: number, signal: number): boolean {
   if (!DEADLY.has(signal)) return false;
   const status = readFile(`/proc/${pid}/status`);
   const handled = ["SigBlk", "SigIgn", "SigCgt"].some((field) => {
-    const mask = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0";
-    return (BigInt(`0x${mask}`) & (1n << BigInt(signal - 1))) !== 0n;
+    return (signalMask(status, field) & (1n << BigInt(signal - 1))) !== 0n;
   });
   return !handled;
+}
+
+/** A mask of signals in /proc/PID/status (proc_pid_status(5)); bit n-1 is signal n. */
+function signalMask(status: string, field: string): bigint {
+  const mask = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0";
+  return BigInt(`0x${mask}`);
 }

@@ -26,9 +26,12 @@ export function makeStateDirectories(paths: Paths): boolean {
   attempt(paths.root, () => {
     for (const part of ["containers", "names"]) makeDirectories(`${paths.root}/${part}`);
   });
-  // Last: it says that the others are there.
-  attempt(paths.run, () => makeDirectories(attachPoint(paths)));
   return true;
+}
+
+/** Says that the directories are there, and what a reboot left is dealt with: when all of that is done. */
+export function markStateDirectories(paths: Paths): void {
+  attempt(paths.run, () => makeDirectories(attachPoint(paths)));
 }
 
 function attempt(folder: string, make: () => void): void {

@@ -299,6 +299,12 @@ export function resetSignals(): void {
   }
 }
 
+/** signal(2) with SIG_DFL. */
+export function defaultSignal(signal: number): void {
+  const SIG_DFL = 0;
+  libc.signal(signal, SIG_DFL);
+}
+
 /** signal(2) with SIG_IGN. */
 export function ignoreSignal(signal: number): void {
   const SIG_IGN = 1;

@@ -112,6 +112,8 @@ function mask(fd: number, target: string): void {
   }
   // The host's /dev/null, which no image can have replaced (CVE-2025-31133).
   const nothing = cloneTree(AT_FDCWD, "/dev/null", false);
+  // Read-only: its mode and owner are not for a container to change.
+  mountSetAttributes(nothing, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY });
   moveMount(nothing, fd, target);
   close(nothing);
 }

@@ -93,6 +93,7 @@ export function explainExec(path: string, error: SysError): ExecProblem {
   try {
     file = statIfExists(path);
   } catch (denied) {
+    if (isErrno(denied, "ELOOP", "ENAMETOOLONG")) return say(errnoText(denied.errno));
     if (!isErrno(denied, "EACCES")) throw denied;
     return say("permission denied: this user may not look into a directory on the way to it");
   }

@@ -31,7 +31,7 @@ import {
   open,
   openat,
 } from "../linux/fd.ts";
-import { chdir, chownAt, fchdir, writeControl } from "../linux/file.ts";
+import { chdir, chownAt, fchdir, S_IFCHR, S_IFMT, statFd, writeControl } from "../linux/file.ts";
 import {
   cloneTree,
   MNT_DETACH,
@@ -133,12 +133,12 @@ function tell(socket: number, message: InitMessage, fd?: number): void {
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
 export function runInit(plan: InitPlan, socket: number): never {
-  let channel = socket;
+  channel = socket;
   try {
     prepareContainer(plan, channel);
     const { process } = plan.spec;
     const user = resolveUser(plan);
-    channel = enterContainer(plan, user, channel);
+    enterContainer(plan, user);
     startCommand(plan, process, user, channel);
   } catch (error) {
     const exitCode = error instanceof StartError ? error.exitCode : 125;
@@ -153,6 +153,7 @@ export function runInit(plan: InitPlan, socket: number): never {
 }
 
 /** Descriptors that live from one phase to the next; single-threaded, so module state is safe here. */
+let channel = -1;
 let rootFd = -1;
 let master: number | undefined;
 
@@ -198,7 +199,10 @@ function prepareContainer(plan: InitPlan, socket: number): void {
  */
 function splitPlan({ mounts, awaits }: InitPlan): Record<"early" | "late" | "shown", MountOp[]> {
   const shown = mounts.filter((op) => op.op === "bind" && awaits.includes(op.target));
-  const at = shown[0] === undefined ? mounts.length : mounts.indexOf(shown[0]);
+  // A cgroup2 file system shows the cgroup that its mounter is in (cgroup_namespaces(7)).
+  const waits = (op: MountOp) => shown.includes(op) || (op.op === "mount" && op.type === "cgroup2");
+  const first = mounts.findIndex(waits);
+  const at = first === -1 ? mounts.length : first;
   return { early: mounts.slice(0, at), late: mounts.slice(at), shown };
 }
 
@@ -247,9 +251,9 @@ function resolveUser(plan: InitPlan): ResolvedUser {
 
 /**
  * Leaves the host behind: root, terminal, descriptors, privileges.
- * @returns the socket, which is then the only descriptor above 2
+ * The socket, then number 3, is the only descriptor above 2.
  */
-function enterContainer(plan: InitPlan, user: ResolvedUser, socket: number): number {
+function enterContainer(plan: InitPlan, user: ResolvedUser): void {
   const { process, root } = plan.spec;
   pivot(root.readonly);
   if (master !== undefined) {
@@ -257,20 +261,23 @@ function enterContainer(plan: InitPlan, user: ResolvedUser, socket: number): num
     if (plan.windowSize !== undefined) setWindowSize(slave, plan.windowSize);
     chownAt(slave, "", user.uid, -1, AT_EMPTY_PATH);
     for (const fd of [0, 1, 2]) dupOnto(slave, fd);
-    setControllingTerminal(0);
+    if (!plan.reaper) setControllingTerminal(0); // else it is the command's, in a session of its own
   } else if (plan.stdio !== undefined) {
     // First out of the way of 0–2, then into place.
-    const moved = plan.stdio.map((fd) => fcntl(fd, F_DUPFD_CLOEXEC, 10));
+    const [stdin, stdout, stderr] = plan.stdio;
+    const input = plan.stdinIsPipe ? stdin : (openOwnNull() ?? stdin);
+    const moved = [input, stdout, stderr].map((fd) => fcntl(fd, F_DUPFD_CLOEXEC, 10));
     moved.forEach((fd, to) => {
       dupOnto(fd, to);
       // Opening /dev/stdout again is a question of the pipe's owner. Devices are not ours to give away.
       if (user.uid !== 0 && isPipe(plan, to)) chownAt(to, "", user.uid, -1, AT_EMPTY_PATH);
     });
   }
-  if (socket !== 3) {
-    dupOnto(socket, 3);
+  if (channel !== 3) {
+    dupOnto(channel, 3);
     fcntl(3, F_SETFD, FD_CLOEXEC);
   }
+  channel = 3;
   closeFrom(4);
   const entered = tryEnterWorkingDirectory(process.cwd);
   dropPrivileges(process, user);
@@ -279,7 +286,19 @@ function enterContainer(plan: InitPlan, user: ResolvedUser, socket: number): num
   if (!entered) enterWorkingDirectory(process.cwd);
   checkWorkingDirectory(process.cwd);
   umask(process.user.umask ?? 0o022);
-  return 3;
+}
+
+/** The container's own /dev/null: of the host's, root in the container could change mode and owner. */
+function openOwnNull(): number | undefined {
+  try {
+    const fd = open("/dev/null", O.O_RDWR | O.O_NOFOLLOW);
+    const { mode, rdevMajor, rdevMinor } = statFd(fd);
+    if ((mode & S_IFMT) === S_IFCHR && rdevMajor === 1 && rdevMinor === 3) return fd;
+    close(fd);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error; // a /dev that has none
+  }
+  return undefined;
 }
 
 /** Standard output and error are always our pipes; input is one unless it is /dev/null. */
@@ -305,6 +324,7 @@ function startCommand(plan: InitPlan, process: Process, user: ResolvedUser, sock
     }
     setsid();
     if (process.terminal) setControllingTerminal(0);
+    if (plan.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
   }
   tell(socket, { kind: "exec" });
   resetSignals();

@@ -3,7 +3,7 @@ import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, POLLIN, poll } from "../linux/fd.ts";
-import { ifExists, readFile } from "../linux/file.ts";
+import { readFile } from "../linux/file.ts";
 import { CLONE, P_PIDFD, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
 import { messagePair, receiveMessage, sendMessage } from "../linux/socket.ts";
 import { SYS } from "../linux/syscall_numbers.ts";
@@ -182,8 +182,13 @@ function watch(socket: number, child: Child): void {
 
 /** Whether a process is in futex(2) (proc_pid_syscall(5)): init has one thread and shares no lock. */
 function waitsForLock(pid: number): boolean {
-  const call = ifExists(() => readFile(`/proc/${pid}/syscall`));
-  return call?.startsWith(`${SYS.futex} `) === true;
+  try {
+    return readFile(`/proc/${pid}/syscall`).startsWith(`${SYS.futex} `);
+  } catch (error) {
+    // Without CAP_SYS_PTRACE we may not know, and one that has just ended waits for nothing.
+    if (isErrno(error, "ENOENT", "ESRCH", "EPERM", "EACCES")) return false;
+    throw error;
+  }
 }
 
 function describeDeath(signal: number | undefined): string {

@@ -25,6 +25,18 @@ describe("the container's terminal", () => {
     expect(lines[7]).toMatch(/^88:0 character special file$/);
   });
 
+  test("is the command's with --init, too", async () => {
+    const session = onTerminal(
+      engine,
+      ["run", "--rm", "-it", "--init", "busybox", "sh", "-c"].concat(
+        "tty; echo control >/dev/tty; exit 5",
+      ),
+    );
+    const { output, exitCode } = await session.end();
+    expect(output.replaceAll("\r", "")).toContain("/dev/pts/0\ncontrol");
+    expect(exitCode).toBe(5);
+  });
+
   test("has the size of the caller's, and follows it", async () => {
     const session = shell(
       "stty size; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.1; done",
