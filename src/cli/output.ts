@@ -9,6 +9,7 @@ import { encodeBytes } from "../ffi/bytes.ts";
  * Through Bun, because `process.stdout` takes 6 ms to load, and the C library half a millisecond.
  */
 export async function print(text: string): Promise<void> {
+  if (text === "") return; // Bun would truncate a file that stdout is
   try {
     await Bun.write(Bun.stdout, encodeBytes(text));
   } catch (cause) {

@@ -50,7 +50,7 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
     sigProxy: values["sig-proxy"],
     ...defined({
       image: values.rootfs === undefined ? image : undefined,
-      rootfs: values.rootfs === undefined ? undefined : absolutePath(values.rootfs, getcwd()),
+      rootfs: values.rootfs === undefined ? undefined : rootDirectory(values.rootfs),
       name: values.name,
       hostname: values.hostname,
       domainname: values.domainname,
@@ -112,4 +112,10 @@ function composeMounts(...lists: readonly (readonly MountRequest[])[]): readonly
     targets.add(target);
   }
   return mounts;
+}
+
+/** An empty one, as of an unset variable in a script, must not mean the current directory. */
+function rootDirectory(path: string): string {
+  if (path === "") throw new UsageError("--rootfs needs a directory");
+  return absolutePath(path, getcwd());
 }

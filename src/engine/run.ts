@@ -5,6 +5,7 @@ import { close, O, open, writeAll } from "../linux/fd.ts";
 import { unlinkIfExists } from "../linux/file.ts";
 import { defaultSignal, type ExitStatus, SIGNALS, umask } from "../linux/process.ts";
 import { isTerminal } from "../linux/tty.ts";
+import { log } from "../log.ts";
 import { statePaths } from "../paths.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
 import { superviseForeground } from "./foreground.ts";
@@ -43,8 +44,8 @@ export async function runContainer(options: RunOptions): Promise<number> {
   announce(container, running, startedAt);
   const status = await supervise(running, options, signals);
   if (!options.remove) {
+    container.keep(); // first: on a full disk its end cannot be written down, but it is not lost
     recordExit(container, running, status, startedAt);
-    container.keep();
   }
   return status.code;
 }
@@ -85,7 +86,8 @@ async function supervise(
     interactive: options.interactive,
     signals,
     proxySignals: options.sigProxy,
-    ownPidNamespace: options.pid !== "host",
+    // With --init the first process takes every signal, and passes it on.
+    ownPidNamespace: options.pid !== "host" && !options.init,
     // With a pid namespace of its own, all of it ends with the first process (pid_namespaces(7)).
     killRest: () => {
       if (options.pid === "host") running.cgroup.kill();
@@ -99,10 +101,16 @@ function recordExit(
   status: ExitStatus,
   startedAt: string,
 ): void {
-  store.writeExit(record.id, {
-    exitCode: status.code,
-    oomKilled: cgroup.oomKilled(),
-    startedAt,
-    finishedAt: new Date().toISOString(),
-  });
+  try {
+    store.writeExit(record.id, {
+      exitCode: status.code,
+      oomKilled: cgroup.oomKilled(),
+      startedAt,
+      finishedAt: new Date().toISOString(),
+    });
+  } catch (error) {
+    // The command has ended as it has: its exit code counts, not ours.
+    const why = error instanceof Error ? error.message : String(error);
+    log.warn(`the end of container ${record.name} could not be recorded: ${why}`);
+  }
 }

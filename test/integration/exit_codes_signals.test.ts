@@ -194,6 +194,17 @@ describe("signals", () => {
     }
   });
 
+  test("a handler of the command gets a signal through --init", async () => {
+    const running = await started(
+      ["--init"],
+      "sh",
+      "-c",
+      "trap 'exit 44' TERM; echo ready; while :; do sleep 0.1; done",
+    );
+    running.kill("SIGTERM");
+    expect((await running.end()).exitCode).toBe(44);
+  });
+
   test("SIGKILL to the command kills the container with it", async () => {
     const running = await started([], "sh", "-c", "trap '' TERM HUP INT; echo ready; sleep 1000");
     const pid = await pidBelow(running.pid, "sleep");

@@ -124,4 +124,11 @@ describe("output", () => {
   });
 });
 
+test("a listing of nothing leaves the file that it is written to alone", async () => {
+  const { out } = await engine.bash(
+    'f=$(mktemp); echo keep >"$f"; "$MYDOCKER" ps -aq >>"$f"; cat "$f"; rm "$f"',
+  );
+  expect(out).toBe("keep");
+});
+
 leavesNothingBehind(engine);
