@@ -84,34 +84,6 @@ export function pivotRoot(newRoot: string, putOld: string): void {
   );
 }
 
-/** fsopen(2). @returns a file system context's descriptor */
-export function fsopen(type: string): number {
-  return check("fsopen", { name: type }, libc.fsopen(SYS.fsopen, cString(type), 1));
-}
-
-/** fsconfig(2), FSCONFIG_SET_STRING. */
-export function fsconfigString(fd: number, key: string, value: string): void {
-  check(
-    "fsconfig",
-    { name: key, value },
-    libc.fsconfig(SYS.fsconfig, fd, 1, cString(key), cString(value), 0),
-  );
-}
-
-/** fsconfig(2), FSCONFIG_CMD_CREATE. */
-export function fsconfigCreate(fd: number): void {
-  check("fsconfig", { name: "create" }, libc.fsconfig(SYS.fsconfig, fd, 6, null, null, 0));
-}
-
-/** fsmount(2). @returns the descriptor of a detached mount: gone when the last descriptor is closed */
-export function fsmount(fd: number, attributes = 0): number {
-  return check(
-    "fsmount",
-    { flags: new Flags(MOUNT_ATTR, attributes) },
-    libc.fsmount(SYS.fsmount, fd, 1, attributes),
-  );
-}
-
 /** open_tree(2) with OPEN_TREE_CLONE. @returns the descriptor of a detached copy of the mount at `path` */
 export function cloneTree(dirfd: number, path: string, recursive: boolean): number {
   const flags =

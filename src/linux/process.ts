@@ -103,17 +103,6 @@ export function execve(path: string, argv: StringVector, env: StringVector): nev
   throw new Error("execve returned");
 }
 
-/** execveat(2) of the file that `fd` names. Returns only by throwing. */
-export function execveFd(fd: number, argv: StringVector, env: StringVector): never {
-  const AT_EMPTY_PATH = 0x1000;
-  check(
-    "execveat",
-    { fd },
-    libc.execveat(SYS.execveat, fd, cString(""), argv.pointers, env.pointers, AT_EMPTY_PATH),
-  );
-  throw new Error("execveat returned");
-}
-
 /**
  * posix_spawn(3): starts a program with the caller's descriptors, without running anything of the
  * caller's in the child.
