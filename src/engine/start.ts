@@ -7,7 +7,7 @@ import { close, F_SETFL, fcntl, O, open, pipe, read, writeAll } from "../linux/f
 import { makeDirectories, statIfExists } from "../linux/file.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { planRootfs } from "../rootfs/plan.ts";
-import type { InitPlan } from "../runtime/init.ts";
+import type { InitPlan } from "../runtime/init_plan.ts";
 import { LaunchError, launch, type Started } from "../runtime/launch.ts";
 import type { Mount, Spec } from "../runtime/spec.ts";
 import { explainOverlay, planOverlay } from "../storage/overlay.ts";

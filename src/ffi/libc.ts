@@ -195,6 +195,8 @@ const prototypes = {
   llistxattr: { args: ["ptr", "ptr", ULONG], returns: LONG },
   // int chdir(const char *path);
   chdir: { args: ["ptr"], returns: "i32" },
+  // int chroot(const char *path);
+  chroot: { args: ["ptr"], returns: "i32" },
   // int fchdir(int fd);
   fchdir: { args: ["i32"], returns: "i32" },
   // long syscall(SYS_getcwd, char *buf, unsigned long size);
@@ -205,6 +207,14 @@ const prototypes = {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   // int socketpair(int domain, int type, int protocol, int sv[2]);
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  // int listen(int sockfd, int backlog);
+  listen: { args: ["i32", "i32"], returns: "i32" },
+  // int accept4(int sockfd, struct sockaddr *addr, socklen_t *addrlen, int flags);
+  accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+  // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
   // ssize_t sendmsg(int sockfd, const struct msghdr *msg, int flags);
   sendmsg: { args: ["i32", "ptr", "i32"], returns: LONG },
   // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);

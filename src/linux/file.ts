@@ -304,6 +304,11 @@ export function fchdir(fd: number): void {
   check("fchdir", () => ({ fd }), libc.fchdir(fd));
 }
 
+/** chroot(2). */
+export function chroot(path: string): void {
+  check("chroot", () => ({ path }), libc.chroot(cString(path)));
+}
+
 /** getcwd(2) as the kernel says it: a directory outside the root starts with "(unreachable)". */
 export function getcwd(): string {
   const buffer = new Uint8Array(4097);

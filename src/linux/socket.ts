@@ -1,11 +1,13 @@
 /** Unix socket pairs with descriptor passing (unix(7)), and the one ioctl that brings a loopback up (netdevice(7)). */
-import { check } from "../ffi/call.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
+import { check, retryInterrupted } from "../ffi/call.ts";
 import { addressOf, libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
 import { close } from "./fd.ts";
 
 const AF_UNIX = 1;
 const AF_INET = 2;
+const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_SEQPACKET = 5;
 const SOCK_CLOEXEC = 0o2000000;
@@ -19,6 +21,48 @@ export function messagePair(): [number, number] {
   const pair = new Int32Array(2);
   check("socketpair", {}, libc.socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
   return [pair[0] as number, pair[1] as number];
+}
+
+/** accept4(2), close-on-exec. @returns the connection's descriptor */
+export function accept(socket: number): number {
+  return retryInterrupted(() =>
+    check("accept", () => ({ fd: socket }), libc.accept4(socket, null, null, SOCK_CLOEXEC)),
+  );
+}
+
+const sockaddrUn = defineStruct({ family: "u16", path: { bytes: 108 } });
+
+/** struct sockaddr_un of a path. @throws {Error} for one that is longer than 107 bytes */
+function unixAddress(path: string): Uint8Array {
+  const address = sockaddrUn.alloc();
+  sockaddrUn.set(address, "family", AF_UNIX);
+  const bytes = encodeBytes(path);
+  if (bytes.length > 107) throw new Error(`the path of a socket is too long: ${path}`);
+  address.set(bytes, 2);
+  return address;
+}
+
+/** A socket that keeps message boundaries and listens at `path`, close-on-exec. */
+export function listenAt(path: string): number {
+  const fd = check("socket", {}, libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  const address = unixAddress(path);
+  check("bind", { path }, libc.bind(fd, address, address.length));
+  check("listen", { path }, libc.listen(fd, 16));
+  return fd;
+}
+
+/** Connects to a UNIX socket. @param type of the socket that listens: messages, or a stream */
+export function connectTo(path: string, type: "messages" | "stream" = "messages"): number {
+  const kind = type === "stream" ? SOCK_STREAM : SOCK_SEQPACKET;
+  const fd = check("socket", {}, libc.socket(AF_UNIX, kind | SOCK_CLOEXEC, 0));
+  const address = unixAddress(path);
+  try {
+    check("connect", { path }, libc.connect(fd, address, address.length));
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
 }
 
 const msghdr = defineStruct({

@@ -1,14 +1,15 @@
 /** Starts a container's first process, and watches over the fork. */
-import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, POLLIN, poll } from "../linux/fd.ts";
 import { readFile } from "../linux/file.ts";
 import { CLONE, P_PIDFD, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
-import { messagePair, receiveMessage, sendMessage } from "../linux/socket.ts";
+import { messagePair, receiveMessage } from "../linux/socket.ts";
 import { SYS } from "../linux/syscall_numbers.ts";
 import { cloneFlags } from "../namespaces/namespaces.ts";
-import { type InitMessage, type InitPlan, runInit } from "./init.ts";
+import { runInit } from "./init.ts";
+import type { InitPlan } from "./init_plan.ts";
+import { parseMessage, signal } from "./protocol.ts";
 import { spawnStage } from "./stage.ts";
 
 /** A container's first process: running its command. */
@@ -36,9 +37,6 @@ export class LaunchError extends Error {
 const WATCH_INTERVAL = 15;
 /** How often in a row it may be seen waiting for a lock, which nothing in it does that is alive. */
 const WATCH_LIMIT = 3;
-
-/** What init waits for before it joins its cgroups. */
-const GO = encodeBytes("go");
 
 /** The forked child hangs in the runtime, and is gone now. */
 class StuckError extends Error {}
@@ -102,7 +100,7 @@ function launchByFork(
 /** Lets init go on. One that has failed already is gone; awaitExec hears why. */
 function release(socket: number): void {
   try {
-    sendMessage(socket, GO);
+    signal(socket, "go");
   } catch (error) {
     if (!isErrno(error, "EPIPE", "ECONNRESET")) throw error;
   }
@@ -132,7 +130,7 @@ function awaitExec(socket: number, forked?: Child): Started {
       if (child !== undefined) watch(socket, child);
       const received = receive(socket);
       if (received === undefined) break;
-      const message: InitMessage = JSON.parse(decodeBytes(received.bytes));
+      const message = parseMessage(received.bytes);
       if (message.kind === "forked") child = { pid: message.pid, pidfd: received.fd as number };
       if (message.kind === "console") console = received.fd;
       if (message.kind === "exec") executing = true;

@@ -14,9 +14,10 @@ import { Flags } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, F_SETFD, fcntl, memfdCreate, pread, writeAll } from "../linux/fd.ts";
 import { CLONE, exitNow, P_PID, posixSpawn, waitExit } from "../linux/process.ts";
-import { sendMessage } from "../linux/socket.ts";
 import { cloneFlags } from "../namespaces/namespaces.ts";
-import { type InitPlan, runInit } from "./init.ts";
+import { runInit } from "./init.ts";
+import type { InitPlan } from "./init_plan.ts";
+import { tell } from "./protocol.ts";
 
 /** The first argument by which `main.ts` knows that it is this stage. */
 export const STAGE = "internal-init-stage";
@@ -60,8 +61,7 @@ export function runStage(argv: readonly string[]): never {
   const flags = cloneFlags(plan.spec.linux.namespaces) | CLONE.CLONE_PARENT;
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
   if (child === undefined) return runInit(plan, socket);
-  const message = { kind: "forked", pid: child.pid };
-  sendMessage(socket, encodeBytes(JSON.stringify(message)), child.pidfd);
+  tell(socket, { kind: "forked", pid: child.pid }, child.pidfd);
   return exitNow(0);
 }
 

@@ -1,0 +1,159 @@
+/** What every process of a container goes through before its command, whether it is the first or joins later. */
+import { applyCapabilities, capabilityBits, limitBounding } from "../capabilities/capabilities.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import {
+  AT_EMPTY_PATH,
+  close,
+  closeFrom,
+  dupOnto,
+  F_DUPFD_CLOEXEC,
+  F_SETFD,
+  FD_CLOEXEC,
+  fcntl,
+  O,
+  open,
+} from "../linux/fd.ts";
+import { chownAt, S_IFCHR, S_IFMT, statFd } from "../linux/file.ts";
+import {
+  PR_SET_KEEPCAPS,
+  PR_SET_NO_NEW_PRIVS,
+  PR_SET_PDEATHSIG,
+  prctl,
+  SIGNALS,
+  setCredentials,
+  umask,
+} from "../linux/process.ts";
+import { openPeer, setControllingTerminal, setWindowSize } from "../linux/tty.ts";
+import type { Streams } from "./init_plan.ts";
+import { applyRlimit } from "./rlimits.ts";
+import type { Process } from "./spec.ts";
+import {
+  checkWorkingDirectory,
+  enterWorkingDirectory,
+  tryEnterWorkingDirectory,
+} from "./working_directory.ts";
+
+/** Who a process runs as, and with which environment. */
+export interface ResolvedUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+  readonly env: readonly string[];
+}
+
+/** How a process is entered. */
+export interface Entry {
+  readonly process: Process;
+  readonly user: ResolvedUser;
+  readonly streams: Streams;
+  /** the master of its terminal */
+  readonly master?: number;
+  readonly dieWithParent: boolean;
+  /** false: another process makes the terminal its own */
+  readonly ownsTerminal: boolean;
+}
+
+/**
+ * Takes on streams, working directory and privileges. Afterwards `kept` are the only descriptors
+ * but 0–2 and the preserved ones, all close-on-exec.
+ * @param kept descriptors that are still needed
+ * @returns their numbers now, in order
+ */
+export function enterProcess(entry: Entry, kept: readonly number[]): number[] {
+  const { process, user, streams } = entry;
+  if (entry.master !== undefined) takeTerminal(entry, entry.master);
+  else if (streams.stdio !== undefined) takeStreams(streams, streams.stdio, user);
+  else adoptStreams(user);
+  const moved = keepOnly(kept, 3 + (streams.preserved ?? 0));
+  for (const limit of process.rlimits) applyRlimit(limit);
+  const entered = tryEnterWorkingDirectory(process.cwd);
+  dropPrivileges(process, user);
+  // Last, because a change of credentials clears it (PR_SET_PDEATHSIG(2const)).
+  if (entry.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
+  if (!entered) enterWorkingDirectory(process.cwd);
+  checkWorkingDirectory(process.cwd);
+  umask(process.user.umask ?? 0o022);
+  return moved;
+}
+
+function takeTerminal({ user, streams, ownsTerminal }: Entry, master: number): void {
+  const slave = openPeer(master);
+  if (streams.windowSize !== undefined) setWindowSize(slave, streams.windowSize);
+  chownAt(slave, "", user.uid, -1, AT_EMPTY_PATH);
+  for (const fd of [0, 1, 2]) dupOnto(slave, fd);
+  if (ownsTerminal) setControllingTerminal(0);
+}
+
+function takeStreams(
+  streams: Streams,
+  [stdin, stdout, stderr]: readonly [number, number, number],
+  user: ResolvedUser,
+): void {
+  const input = streams.stdinIsPipe ? stdin : (openOwnNull() ?? stdin);
+  // First out of the way of 0–2, then into place.
+  const moved = [input, stdout, stderr].map((fd) => fcntl(fd, F_DUPFD_CLOEXEC, 10));
+  moved.forEach((fd, to) => {
+    dupOnto(fd, to);
+    // Opening /dev/stdout again is a question of the pipe's owner. Devices are not ours to give away.
+    const isPipe = to !== 0 || streams.stdinIsPipe;
+    if (user.uid !== 0 && isPipe) chownAt(to, "", user.uid, -1, AT_EMPTY_PATH);
+  });
+}
+
+/**
+ * The creator's own streams: pipes and sockets go to the user, who may want to open /dev/stdout
+ * again. What cannot be given away, or is somebody else's device, stays as it is.
+ */
+function adoptStreams(user: ResolvedUser): void {
+  if (user.uid === 0) return;
+  for (const fd of [0, 1, 2]) {
+    try {
+      if ((statFd(fd).mode & S_IFMT) !== S_IFCHR) chownAt(fd, "", user.uid, -1, AT_EMPTY_PATH);
+    } catch (error) {
+      if (!isErrno(error, "EBADF", "EPERM", "EINVAL", "EROFS")) throw error;
+    }
+  }
+}
+
+/** The container's own /dev/null: of the host's, root in the container could change mode and owner. */
+function openOwnNull(): number | undefined {
+  try {
+    const fd = open("/dev/null", O.O_RDWR | O.O_NOFOLLOW);
+    const { mode, rdevMajor, rdevMinor } = statFd(fd);
+    if ((mode & S_IFMT) === S_IFCHR && rdevMajor === 1 && rdevMinor === 3) return fd;
+    close(fd);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error; // a /dev that has none
+  }
+  return undefined;
+}
+
+/** Moves the descriptors to `first` and up, close-on-exec, and closes all above. */
+function keepOnly(kept: readonly number[], first: number): number[] {
+  // First above every number that they are to have, so that none is overwritten.
+  const above = first + kept.length;
+  const safe = kept.map((fd) => (fd >= above ? fd : fcntl(fd, F_DUPFD_CLOEXEC, above)));
+  safe.forEach((fd, index) => {
+    dupOnto(fd, first + index);
+    fcntl(first + index, F_SETFD, FD_CLOEXEC);
+  });
+  closeFrom(above);
+  for (let fd = 3; fd < first; fd++) fcntl(fd, F_SETFD, 0);
+  return safe.map((_, index) => first + index);
+}
+
+function dropPrivileges(process: Process, user: ResolvedUser): void {
+  const { capabilities, noNewPrivileges } = process;
+  limitBounding(capabilityBits(capabilities.bounding));
+  prctl(PR_SET_KEEPCAPS, 1);
+  setCredentials(user.uid, user.gid, user.additionalGids);
+  applyCapabilities({
+    // Another user than root has none of them once execve(2) is over, so finding and executing the
+    // command must not be helped by them either.
+    effective: capabilityBits(user.uid === 0 ? capabilities.effective : capabilities.ambient),
+    permitted: capabilityBits(capabilities.permitted),
+    inheritable: capabilityBits(capabilities.inheritable),
+    ambient: capabilityBits(capabilities.ambient),
+  });
+  if (noNewPrivileges) prctl(PR_SET_NO_NEW_PRIVS, 1);
+}

@@ -1,0 +1,148 @@
+/** The part of init that works with the host still in sight: namespaces, mounts, kernel parameters. */
+import { AT_FDCWD, close, fdPath, O, open, openat } from "../linux/fd.ts";
+import { chdir, chroot, fchdir, writeControl } from "../linux/file.ts";
+import {
+  cloneTree,
+  MNT_DETACH,
+  MOUNT_ATTR,
+  MS,
+  mount,
+  mountSetAttributes,
+  moveMount,
+  pivotRoot,
+  umount,
+} from "../linux/mount.ts";
+import { CLONE, setdomainname, sethostname, unshare } from "../linux/process.ts";
+import { bringLoopbackUp } from "../linux/socket.ts";
+import { openPeer, unlockTerminal } from "../linux/tty.ts";
+import { isNew } from "../namespaces/namespaces.ts";
+import { applyRootfs, cloneBindSources } from "../rootfs/apply.ts";
+import type { MountOp } from "../rootfs/plan.ts";
+import { makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
+import type { InitPlan } from "./init_plan.ts";
+import type { Spec } from "./spec.ts";
+import { makeWorkingDirectory } from "./working_directory.ts";
+
+/** What waits until the creator has made what it shows, and where it goes. */
+interface Waiting {
+  readonly rootFd: number;
+  readonly late: readonly MountOp[];
+  readonly shown: readonly MountOp[];
+  readonly sources: ReturnType<typeof cloneBindSources>;
+}
+
+/** Mounts what is the container's own. @returns what {@link finishRoot} goes on with */
+export function beginRoot(plan: InitPlan): Waiting {
+  const { early, late, shown } = splitPlan(plan);
+  const sources = cloneBindSources(plan.mounts.filter((op) => !shown.includes(op)));
+  mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
+  const rootFd = mountRoot(plan);
+  applyRootfs(rootFd, early, sources);
+  return { rootFd, late, shown, sources };
+}
+
+/** Joins the cgroups, and mounts what the creator has made meanwhile. */
+export function finishRoot(plan: InitPlan, { rootFd, late, shown, sources }: Waiting): void {
+  for (const file of plan.joinFiles) writeControl(file, "0");
+  if (isNew(plan.spec.linux.namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
+  applyRootfs(rootFd, late, new Map([...sources, ...cloneBindSources(shown)]));
+  makeWorkingDirectory(rootFd, plan.spec.process.cwd);
+}
+
+/**
+ * What can be mounted at once, and what has to wait for the creator: from the first of those that
+ * show something it makes. Order counts, so what follows waits too.
+ */
+function splitPlan({ mounts, awaits }: InitPlan): Record<"early" | "late" | "shown", MountOp[]> {
+  const shown = mounts.filter((op) => op.op === "bind" && awaits.includes(op.target));
+  // A cgroup2 file system shows the cgroup that its mounter is in (cgroup_namespaces(7)).
+  const waits = (op: MountOp) => shown.includes(op) || (op.op === "mount" && op.type === "cgroup2");
+  const first = mounts.findIndex(waits);
+  const at = first === -1 ? mounts.length : first;
+  return { early: mounts.slice(0, at), late: mounts.slice(at), shown };
+}
+
+/** Mounts the root in this namespace. @returns an O_PATH descriptor of it */
+function mountRoot({ root, attachAt }: InitPlan): number {
+  if (root.kind === "mount") {
+    const opened: number[] = [];
+    const data = root.data.map((piece) => {
+      if (typeof piece === "string") return piece;
+      const fd = open(piece.directory, O.O_PATH | O.O_DIRECTORY);
+      opened.push(fd);
+      return fdPath(fd);
+    });
+    mount(root.source, attachAt, root.type, root.flags, data.join(""));
+    for (const fd of opened) close(fd);
+  } else {
+    const tree = cloneTree(AT_FDCWD, root.path, true);
+    const target = open(attachAt, O.O_PATH | O.O_DIRECTORY);
+    moveMount(tree, target, attachAt);
+    close(target);
+    close(tree);
+  }
+  return open(attachAt, O.O_PATH | O.O_DIRECTORY);
+}
+
+/** Names, the loopback device and kernel parameters of the namespaces that are new. */
+export function setUpNamespaces({ hostname, domainname, linux, process }: Spec): void {
+  const { namespaces, sysctl } = linux;
+  if (isNew(namespaces, "network")) bringLoopbackUp();
+  if (hostname !== undefined && isNew(namespaces, "uts")) sethostname(hostname);
+  if (domainname !== undefined && isNew(namespaces, "uts")) setdomainname(domainname);
+  const { oomScoreAdj } = process;
+  if (oomScoreAdj !== undefined) writeControl("/proc/self/oom_score_adj", String(oomScoreAdj));
+  // Through the host's procfs, which shows the values of the namespaces that the caller is in, and
+  // which no image can have put something in front of (CVE-2019-19921).
+  for (const [name, value] of Object.entries(sysctl)) {
+    writeControl(`/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`, value);
+  }
+}
+
+/** The master of a new terminal in the container's own devpts, and its slave on /dev/console. */
+export function openConsole(root: number): number {
+  const ptmx = openTerminal(root);
+  const slave = openPeer(ptmx);
+  const tree = cloneTree(slave, "", false);
+  const target = makeFileInRoot(root, "/dev/console");
+  moveMount(tree, target, "/dev/console");
+  for (const fd of [target, tree, slave]) close(fd);
+  return ptmx;
+}
+
+/** The master of a new terminal in the devpts of the root that `root` names. */
+export function openTerminal(root: number): number {
+  const pts = openInRoot(root, "/dev/pts", O.O_DIRECTORY);
+  const ptmx = openat(pts, "ptmx", O.O_RDWR | O.O_NOCTTY | O.O_NOFOLLOW);
+  close(pts);
+  unlockTerminal(ptmx);
+  return ptmx;
+}
+
+/** Makes the root that `rootFd` names the root of this namespace; the old one is out of reach. */
+export function enterRoot(rootFd: number, { spec, noPivot }: InitPlan): void {
+  if (noPivot === true) moveRoot(rootFd);
+  else pivot(rootFd);
+  chdir("/");
+  if (spec.root.readonly) {
+    const root = open("/", O.O_PATH | O.O_DIRECTORY);
+    mountSetAttributes(root, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY });
+    close(root);
+  }
+}
+
+function pivot(rootFd: number): void {
+  const oldRoot = open("/", O.O_PATH | O.O_DIRECTORY);
+  fchdir(rootFd);
+  pivotRoot(".", "."); // stacks the old root on the new one: no directory is needed for it
+  fchdir(oldRoot);
+  umount(".", MNT_DETACH);
+  close(oldRoot);
+}
+
+/** For a host whose root is the initial ramfs, which pivot_root(2) refuses to leave. */
+function moveRoot(rootFd: number): void {
+  fchdir(rootFd);
+  mount(".", "/", null, MS.MS_MOVE);
+  chroot(".");
+}

@@ -1,0 +1,66 @@
+/**
+ * What a container's creator and its first process say to each other, on a socket that keeps
+ * message boundaries.
+ *
+ *   creator                          init
+ *     │ ── clone(namespaces) ──────────▶ │
+ *     │ ── "mapped" ───────────────────▶ │ only with a user namespace: its ids are mapped
+ *     │ makes cgroup and files           │ mounts what is the container's own
+ *     │ ── "go" ───────────────────────▶ │
+ *     │                                  │ joins cgroups, mounts what is the creator's
+ *     │ ◀── "console" + pty master ───── │ only with a terminal
+ *     │ ◀── "mounted" ────────────────── │ only with hooks
+ *     │ runs prestart, createRuntime     │
+ *     │ ── "hooked" ───────────────────▶ │ runs createContainer
+ *     │                                  │ pivots, drops privileges
+ *     │ ◀── "ready" ──────────────────── │ only if the command waits for `start`
+ *     │ ── "keep" ─────────────────────▶ │ the container is on record: it may outlive its creator
+ *     │
+ *   starter ── "start" ────────────────▶ │ on a connection of its own, which replaces the first
+ *     │                                  │ runs startContainer
+ *     │ ◀── "exec" ───────────────────── │
+ *     │ ◀── "failed" {…}, or end of file: execve(2) has closed the socket
+ */
+import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
+import { receiveMessage, sendMessage } from "../linux/socket.ts";
+
+/** What init says. */
+export type InitMessage =
+  /** from the process in between that forked it, with a pidfd */
+  | { readonly kind: "forked"; readonly pid: number }
+  | { readonly kind: "console" }
+  | { readonly kind: "mounted" }
+  | { readonly kind: "ready" }
+  | { readonly kind: "exec" }
+  | { readonly kind: "failed"; readonly message: string; readonly exitCode: number };
+
+/** What init waits for, in this order. */
+export type Signal = "mapped" | "go" | "hooked" | "keep" | "start";
+
+/** Characters; what fits into one message (linux/socket.ts) however they are encoded. */
+const LONGEST = 20_000;
+
+/** Says something to the creator, with a descriptor beside it if given. */
+export function tell(socket: number, message: InitMessage, fd?: number): void {
+  let text = JSON.stringify(message);
+  if (text.length > LONGEST && message.kind === "failed") {
+    text = JSON.stringify({ ...message, message: `${message.message.slice(0, 8000)}…` });
+  }
+  sendMessage(socket, encodeBytes(text), fd);
+}
+
+/** Reads what {@link tell} sent. */
+export function parseMessage(bytes: Uint8Array): InitMessage {
+  return JSON.parse(decodeBytes(bytes));
+}
+
+/** Lets init go on. */
+export function signal(socket: number, word: Signal): void {
+  sendMessage(socket, encodeBytes(word));
+}
+
+/** Waits to be told to go on. @returns false when the other side is gone, or says something else */
+export function awaitSignal(socket: number, word: Signal): boolean {
+  const received = receiveMessage(socket);
+  return received !== undefined && decodeBytes(received.bytes) === word;
+}
