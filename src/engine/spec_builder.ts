@@ -86,8 +86,13 @@ export function buildSpec(request: SpecRequest): Spec {
     ...(hostname === undefined ? {} : { hostname }),
     ...(options.domainname === undefined ? {} : { domainname: options.domainname }),
     mounts: buildMounts(request),
+    hooks: {},
+    annotations: {},
     linux: {
       namespaces: buildNamespaces(options, host),
+      uidMappings: [],
+      gidMappings: [],
+      netDevices: {},
       cgroupsPath: request.cgroupsPath,
       resources: request.resources,
       devices: options.privileged ? host.devices() : DEFAULT_DEVICES,
@@ -102,7 +107,7 @@ function buildProcess({ options, image, host }: SpecRequest, hostname: string): 
   const granted = grantedCapabilities(options, host.capabilities);
   return {
     terminal: options.tty,
-    user: { uid: 0, gid: 0 },
+    user: { uid: 0, gid: 0, additionalGids: [] },
     args: commandOf(options, image),
     env: buildEnvironment(options, image, hostname),
     cwd: options.workdir ?? (image.WorkingDir || "/"),

@@ -2,7 +2,7 @@
  * What is to be mounted where, computed before anything is touched: a list of operations that
  * `apply.ts` replays in the container's mount namespace. Pure, so it is tested without root.
  */
-import { S_IFBLK, S_IFCHR } from "../linux/file.ts";
+import { S_IFBLK, S_IFCHR, S_IFIFO } from "../linux/file.ts";
 import { MOUNT_ATTR, MS } from "../linux/mount.ts";
 
 /** One operation on the container's root file system. `target` is a path inside the container. */
@@ -122,13 +122,15 @@ const DEVICE_LINKS: readonly (readonly [path: string, to: string])[] = [
   ["/dev/ptmx", "pts/ptmx"],
 ];
 
+const NODE_TYPES = { c: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
+
 /** The parts of config.json that this layer reads. */
 export interface RootfsSpec {
   readonly mounts: readonly MountEntry[];
   readonly linux: {
     readonly devices: readonly {
       readonly path: string;
-      readonly type: "c" | "b";
+      readonly type: "c" | "b" | "p";
       readonly major: number;
       readonly minor: number;
       readonly fileMode: number;
@@ -159,7 +161,7 @@ export function planRootfs(spec: RootfsSpec): MountOp[] {
       ops.push({
         op: "device",
         path: device.path,
-        mode: (device.type === "c" ? S_IFCHR : S_IFBLK) | device.fileMode,
+        mode: NODE_TYPES[device.type] | device.fileMode,
         major: device.major,
         minor: device.minor,
         uid: device.uid ?? 0,

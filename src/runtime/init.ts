@@ -107,7 +107,7 @@ class Init {
 
 function resolveUser({ spec, account }: InitPlan, rootFd: number): ResolvedUser {
   const { user, env } = spec.process;
-  if (account === undefined) return { ...user, additionalGids: user.additionalGids ?? [], env };
+  if (account === undefined) return { ...user, env };
   try {
     const { home, ...found } = resolveAccount(rootFd, account);
     const hasHome = env.some((entry) => entry.startsWith("HOME="));
