@@ -15,23 +15,13 @@
 
 import { MydockerError } from "../errors.ts";
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
-import { isErrno, SysError } from "../ffi/call.ts";
+import { SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { readDirectoryEntries } from "../linux/directory.ts";
-import {
-  close,
-  ftruncate,
-  isRecordLocked,
-  lockRecord,
-  O,
-  open,
-  POLLIN,
-  poll,
-  pwrite,
-} from "../linux/fd.ts";
+import { close, ftruncate, isRecordLocked, lockRecord, O, open, pwrite } from "../linux/fd.ts";
 import { ifExists, readToEnd, statFd, unlinkIfExists } from "../linux/file.ts";
-import { bootId, processStartTime } from "../linux/proc.ts";
-import { getpid, pidfdOpen, pidfdSendSignal, processExists, SIGNALS } from "../linux/process.ts";
+import { getpid, processExists } from "../linux/process.ts";
+import type { ProcessIdentity } from "../linux/process_identity.ts";
 import type { Paths } from "../paths.ts";
 
 /** What an owner says of its work, for others to read. */
@@ -48,41 +38,6 @@ export interface OwnerRecord {
     /** RFC 3339 */
     readonly startedAt: string;
   };
-}
-
-/** A process, and not another one that gets its number later. */
-export interface ProcessIdentity {
-  readonly pid: number;
-  /** clock ticks since boot */
-  readonly startTime: number;
-  readonly bootId: string;
-}
-
-/** A process as it will be known by; undefined when there is none. */
-export function identify(pid: number): ProcessIdentity | undefined {
-  const startTime = processStartTime(pid);
-  return startTime === undefined ? undefined : { pid, startTime, bootId: bootId() };
-}
-
-/**
- * SIGKILL to this process, and to no other one that has its number by now.
- * @param patience how long to wait for its end, in milliseconds
- */
-export function killProcess(identity: ProcessIdentity, patience: number): void {
-  if (identity.bootId !== bootId()) return;
-  try {
-    const pidfd = pidfdOpen(identity.pid);
-    try {
-      // The descriptor is of whoever has the number now; only then is it worth comparing.
-      if (processStartTime(identity.pid) !== identity.startTime) return;
-      pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
-      poll([{ fd: pidfd, events: POLLIN, revents: 0 }], patience);
-    } finally {
-      close(pidfd);
-    }
-  } catch (error) {
-    if (!isErrno(error, "ESRCH")) throw error;
-  }
 }
 
 const ownersIn = (paths: Paths): string => `${paths.run}/owners`;

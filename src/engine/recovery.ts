@@ -7,12 +7,13 @@ import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
 import { ifExists, stat } from "../linux/file.ts";
+import { killProcess } from "../linux/process_identity.ts";
 import { log } from "../log.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
-import { claim, killProcess, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
+import { claim, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
 import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
 
 /** The exit code of a container whose owner was killed: it was killed with it. */

@@ -1,13 +1,15 @@
 /** `rm`: containers that have ended, or by force any. */
+
 import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
+import { killProcess } from "../linux/process_identity.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { type ContainerRecord, ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
 import { stateOf } from "./list.ts";
-import { claim, killProcess, type Ownership, readOwner } from "./ownership.ts";
+import { claim, type Ownership, readOwner } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 
 /** How long the command that runs a container may take to notice that it has ended, in milliseconds. */

@@ -1,15 +1,16 @@
 /** `run`: from options to a container that has run in the foreground. */
+
 import { MydockerError } from "../errors.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
 import { close, O, open, writeAll } from "../linux/fd.ts";
 import { unlinkIfExists } from "../linux/file.ts";
 import { defaultSignal, type ExitStatus, SIGNALS, umask } from "../linux/process.ts";
+import { identify } from "../linux/process_identity.ts";
 import { isTerminal } from "../linux/tty.ts";
 import { log } from "../log.ts";
 import { statePaths } from "../paths.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
 import { superviseForeground } from "./foreground.ts";
-import { identify } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";

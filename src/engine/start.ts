@@ -1,14 +1,17 @@
 /** Starting a container: cgroup, configuration, file system, first process. */
+
 import { countsSwap, readLayout } from "../cgroups/layout.ts";
 import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, F_SETFL, fcntl, O, open, pipe, read, writeAll } from "../linux/fd.ts";
 import { makeDirectories, statIfExists } from "../linux/file.ts";
+import { identify } from "../linux/process_identity.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { planRootfs } from "../rootfs/plan.ts";
 import type { InitPlan } from "../runtime/init_plan.ts";
-import { LaunchError, launch, type Started } from "../runtime/launch.ts";
+import { launch, type Started } from "../runtime/launch.ts";
+import { LaunchError } from "../runtime/launch_error.ts";
 import type { Mount, Spec } from "../runtime/spec.ts";
 import { explainOverlay, planOverlay } from "../storage/overlay.ts";
 import { cgroupMounts } from "./container_cgroup.ts";
@@ -16,7 +19,7 @@ import type { CreatedContainer } from "./create.ts";
 import { etcMounts, removeEtcFiles, writeEtcFiles } from "./etc_files.ts";
 import type { Pipes } from "./foreground.ts";
 import { hostDevices, hostName, ownCapabilities, possibleProcessors } from "./host_facts.ts";
-import { identify, type Ownership } from "./ownership.ts";
+import type { Ownership } from "./ownership.ts";
 import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
 import { buildSpec } from "./spec_builder.ts";
@@ -117,17 +120,16 @@ function launchOn(
       dieWithParent: true,
       reaper: options.init,
     };
-    return launch(
-      plan,
-      (pid) => {
+    return launch(plan, {
+      meanwhile: (pid) => {
         if (pid !== undefined) noteInit(ownership, pid);
         makeRest();
       },
-      () => {
+      afterwards: () => {
         store.writeConfig(record.id, spec);
         warmUp();
       },
-    );
+    });
   } catch (error) {
     if (!(error instanceof LaunchError)) throw error;
     const { message, exitCode } = error;

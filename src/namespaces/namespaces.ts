@@ -12,7 +12,8 @@ export type NamespaceType =
   | "cgroup"
   | "time";
 
-const FLAGS: Readonly<Record<NamespaceType, number>> = {
+/** The kernel's flag of each type. */
+export const FLAGS: Readonly<Record<NamespaceType, number>> = {
   pid: CLONE.CLONE_NEWPID,
   network: CLONE.CLONE_NEWNET,
   mount: CLONE.CLONE_NEWNS,
@@ -42,7 +43,7 @@ export function isNew(namespaces: readonly NamespaceEntry[], type: NamespaceType
 export function cloneFlags(namespaces: readonly NamespaceEntry[]): number {
   let flags = 0;
   for (const { type, path } of namespaces) {
-    if (path === undefined && type !== "cgroup") flags |= FLAGS[type];
+    if (path === undefined && type !== "cgroup" && type !== "time") flags |= FLAGS[type];
   }
   return flags;
 }

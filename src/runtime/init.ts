@@ -4,11 +4,22 @@
  * entered nothing of Bun's that runs elsewhere may be used.
  */
 import { close } from "../linux/fd.ts";
-import { exitNow, PR_SET_DUMPABLE, prctl, setsid, umask } from "../linux/process.ts";
+import {
+  exitNow,
+  getpid,
+  PR_SET_DUMPABLE,
+  prctl,
+  setCredentials,
+  setsid,
+  umask,
+} from "../linux/process.ts";
 import { accept } from "../linux/socket.ts";
+import { joinNamespaces, needsStage } from "../namespaces/join.ts";
+import { isNew } from "../namespaces/namespaces.ts";
 import { AccountError, resolveAccount } from "./account.ts";
 import { executeCommand, findCommand } from "./command.ts";
 import { type Entry, enterProcess, type ResolvedUser } from "./enter.ts";
+import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { beginRoot, enterRoot, finishRoot, openConsole, setUpNamespaces } from "./prepare.ts";
 import { awaitSignal, tell } from "./protocol.ts";
@@ -35,6 +46,11 @@ class Init {
       const entry = this.#prepare();
       const path = this.#enter(entry);
       this.#awaitStart();
+      const { spec, hookState } = this.plan;
+      if (hookState !== undefined) {
+        const hooks = spec.hooks.startContainer ?? [];
+        runHooks("startContainer", hooks, stateWithPid(hookState, getpid()));
+      }
       executeCommand(path, entry, { socket: this.#channel, reaper: this.plan.reaper });
     } catch (error) {
       const exitCode = error instanceof StartError ? error.exitCode : 125;
@@ -51,7 +67,10 @@ class Init {
   /** Everything that is done with the host still in sight. */
   #prepare(): Entry & { rootFd: number } {
     const { plan } = this;
+    const { namespaces } = plan.spec.linux;
     umask(0);
+    if (!needsStage(namespaces)) joinNamespaces(namespaces);
+    if (namespaces.some(({ type }) => type === "user")) this.#becomeRoot();
     prctl(PR_SET_DUMPABLE, 0); // nothing that shares the namespace may look into us (CVE-2016-9962)
     setsid();
     const waiting = beginRoot(plan);
@@ -65,6 +84,7 @@ class Init {
       tell(this.#channel, { kind: "console" }, master);
     }
     setUpNamespaces(plan.spec);
+    if (plan.hookState !== undefined) this.#runHooks(plan.hookState);
     return {
       rootFd,
       process,
@@ -74,6 +94,22 @@ class Init {
       dieWithParent: plan.dieWithParent,
       ownsTerminal: !plan.reaper,
     };
+  }
+
+  /** Root of a user namespace that is new, or was joined; until its ids are mapped nobody is. */
+  #becomeRoot(): void {
+    if (isNew(this.plan.spec.linux.namespaces, "user") && !awaitSignal(this.#channel, "mapped")) {
+      exitNow(1);
+    }
+    setCredentials(0, 0, []);
+  }
+
+  /** Those of the creator, then createContainer: the container's namespaces, with the host's paths. */
+  #runHooks(state: string): void {
+    tell(this.#channel, { kind: "mounted" });
+    if (!awaitSignal(this.#channel, "hooked")) exitNow(1);
+    const hooks = this.plan.spec.hooks.createContainer ?? [];
+    runHooks("createContainer", hooks, stateWithPid(state, getpid()));
   }
 
   /** Leaves the host behind: root, terminal, descriptors, privileges. @returns where the command is */

@@ -1,198 +1,167 @@
-/** Starts a container's first process, and watches over the fork. */
+/** Starts a container's first process, and follows the protocol of protocol.ts to its end. */
 import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
-import { close, POLLIN, poll } from "../linux/fd.ts";
-import { readFile } from "../linux/file.ts";
-import { CLONE, P_PIDFD, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
-import { messagePair, receiveMessage } from "../linux/socket.ts";
-import { SYS } from "../linux/syscall_numbers.ts";
-import { cloneFlags } from "../namespaces/namespaces.ts";
+import { close } from "../linux/fd.ts";
+import { CLONE, P_PIDFD, waitExit } from "../linux/process.ts";
+import { messagePair } from "../linux/socket.ts";
+import { needsStage, writeIdMappings } from "../namespaces/join.ts";
+import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
-import { parseMessage, signal } from "./protocol.ts";
-import { spawnStage } from "./stage.ts";
+import { describeDeath, LaunchError, StuckError } from "./launch_error.ts";
+import { parseMessage, type Signal, signal } from "./protocol.ts";
+import { runBetween, spawnStage } from "./stage.ts";
+import { type Child, endChild, receiveFrom } from "./watch.ts";
 
-/** A container's first process: running its command. */
-export interface Started {
-  /** in the creator's pid namespace */
-  readonly pid: number;
-  readonly pidfd: number;
+/** A container's first process: running its command, or waiting to be told to. */
+export interface Started extends Child {
   /** the master of its terminal */
   readonly console?: number;
 }
 
-/** The container's first process could not be started; nothing of it is left. */
-export class LaunchError extends Error {
-  override readonly name = "LaunchError";
-  /** 125 for our own failure, 126 and 127 for the command's (docker run) */
-  readonly exitCode: number;
-
-  constructor(message: string, options: { exitCode: number; cause?: unknown }) {
-    super(message, { cause: options.cause });
-    this.exitCode = options.exitCode;
-  }
+/** What the creator does between init's steps. Whatever throws ends init. */
+export interface LaunchSteps {
+  /**
+   * Makes what `plan.awaits` names and the cgroups, while init is already at work. It is told
+   * init's pid, unless a fresh process has yet to fork it.
+   */
+  readonly meanwhile?: (pid?: number) => void;
+  /** What nobody waits for, done while init goes on with that. */
+  readonly afterwards?: () => void;
+  /** Runs hooks while init waits, its root mounted but not entered. */
+  readonly mounted?: (pid: number) => void;
+  /** Puts the container on record: its command waits for `start`, and its first process outlives us. */
+  readonly ready?: (started: Started) => void;
 }
 
-/** How often a silent child is looked at, in milliseconds: longer than all of init takes as a rule. */
-const WATCH_INTERVAL = 15;
-/** How often in a row it may be seen waiting for a lock, which nothing in it does that is alive. */
-const WATCH_LIMIT = 3;
-
-/** The forked child hangs in the runtime, and is gone now. */
-class StuckError extends Error {}
-
 /**
- * Starts the first process in its new namespaces and waits until the command is executed. By a
- * fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process.
- * @param meanwhile makes what `plan.awaits` names and the cgroups, while init is already at work; it
- *   is told init's pid, unless a fresh process has yet to fork it
- * @param afterwards what nobody waits for, done while init goes on with that
+ * Starts the first process in its namespaces, and waits until the command is executed; with
+ * `plan.startSocket` until it waits to be started. By a fork; should the forked child hang, or
+ * MYDOCKER_FORK=stage say so, by way of a fresh process.
  * @throws {LaunchError}
  */
-export function launch(
-  plan: InitPlan,
-  meanwhile: (pid?: number) => void = () => undefined,
-  afterwards: () => void = () => undefined,
-): Started {
+export function launch(plan: InitPlan, steps: LaunchSteps = {}): Started {
   let prepared = false;
-  const prepare = (pid?: number) => {
-    if (!prepared) meanwhile(pid);
-    prepared = true;
+  const once: LaunchSteps = {
+    ...steps,
+    meanwhile: (pid) => {
+      if (!prepared) steps.meanwhile?.(pid);
+      prepared = true;
+    },
   };
   if (process.env["MYDOCKER_FORK"] !== "stage") {
     try {
-      return launchByFork(plan, prepare, afterwards);
+      return launchByFork(plan, once);
     } catch (error) {
       if (!(error instanceof StuckError)) throw error;
     }
   }
-  prepare();
-  afterwards();
-  return launchByStage(plan);
+  return launchByStage(plan, once);
 }
 
-function launchByFork(
-  plan: InitPlan,
-  meanwhile: (pid: number) => void,
-  afterwards: () => void,
-): Started {
+function launchByFork(plan: InitPlan, steps: LaunchSteps): Started {
   const [ours, theirs] = messagePair();
-  const flags = cloneFlags(plan.spec.linux.namespaces);
+  const { namespaces } = plan.spec.linux;
+  const between = needsStage(namespaces);
+  const flags = between ? 0 : cloneFlags(namespaces);
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
   if (child === undefined) {
     close(ours);
-    return runInit(plan, theirs);
+    return between ? runBetween(plan, theirs) : runInit(plan, theirs);
   }
   close(theirs);
   try {
-    meanwhile(child.pid);
-    release(ours);
-    afterwards();
-  } catch (error) {
-    pidfdSendSignal(child.pidfd, SIGNALS.SIGKILL);
-    waitExit(P_PIDFD, child.pidfd);
-    for (const fd of [child.pidfd, ours]) close(fd);
-    throw error;
+    return follow(plan, ours, between ? awaitForked(ours, child) : child, steps);
+  } finally {
+    close(ours);
   }
-  return awaitExec(ours, child);
 }
 
-/** Lets init go on. One that has failed already is gone; awaitExec hears why. */
-function release(socket: number): void {
+function launchByStage(plan: InitPlan, steps: LaunchSteps): Started {
+  const [ours, theirs] = messagePair();
+  const stage = spawnStage(plan, theirs);
+  close(theirs);
   try {
-    signal(socket, "go");
+    return follow(plan, ours, awaitForked(ours, stage), steps);
+  } finally {
+    close(ours);
+  }
+}
+
+/** The first process, which another one in between forks; that one is gone then. @throws {LaunchError} */
+function awaitForked(socket: number, between: Child): Child {
+  try {
+    const received = receiveFrom(socket, between);
+    const message = received === undefined ? undefined : parseMessage(received.bytes);
+    const status = waitExit(P_PIDFD, between.pidfd);
+    if (message?.kind === "forked") return { pid: message.pid, pidfd: received?.fd as number };
+    if (message?.kind === "failed") throw new LaunchError(message.message, message);
+    throw new LaunchError(describeDeath(status?.signal), { exitCode: 125 });
+  } finally {
+    close(between.pidfd);
+  }
+}
+
+/** Goes through the steps with init. The socket stays open; what failed leaves no process. */
+function follow(plan: InitPlan, socket: number, child: Child, steps: LaunchSteps): Started {
+  const { namespaces, uidMappings, gidMappings } = plan.spec.linux;
+  let ended = false;
+  let console: number | undefined;
+  try {
+    if (isNew(namespaces, "user")) {
+      writeIdMappings(child.pid, uidMappings, gidMappings);
+      letGo(socket, "mapped");
+    }
+    steps.meanwhile?.(child.pid);
+    letGo(socket, "go");
+    steps.afterwards?.();
+    for (let executing = false; ; ) {
+      const received = receiveFrom(socket, child);
+      if (received === undefined) {
+        if (executing) return started(child, console);
+        ended = true;
+        throw new LaunchError(describeDeath(waitExit(P_PIDFD, child.pidfd)?.signal), {
+          exitCode: 125,
+        });
+      }
+      const message = parseMessage(received.bytes);
+      switch (message.kind) {
+        case "console":
+          console = received.fd;
+          break;
+        case "mounted":
+          steps.mounted?.(child.pid);
+          letGo(socket, "hooked");
+          break;
+        case "ready":
+          steps.ready?.(started(child, console));
+          letGo(socket, "keep");
+          return started(child, console);
+        case "exec":
+          executing = true;
+          break;
+        case "failed":
+          throw new LaunchError(message.message, message);
+      }
+    }
+  } catch (error) {
+    if (!ended && !(error instanceof StuckError)) endChild(child);
+    if (console !== undefined) close(console);
+    close(child.pidfd);
+    throw error;
+  }
+}
+
+const started = (child: Child, console: number | undefined): Started => ({
+  ...child,
+  ...(console === undefined ? {} : { console }),
+});
+
+/** Lets init go on. One that has failed already is gone; what it said is read next. */
+function letGo(socket: number, word: Signal): void {
+  try {
+    signal(socket, word);
   } catch (error) {
     if (!isErrno(error, "EPIPE", "ECONNRESET")) throw error;
   }
-}
-
-function launchByStage(plan: InitPlan): Started {
-  const [ours, theirs] = messagePair();
-  spawnStage(plan, theirs);
-  close(theirs);
-  release(ours);
-  return awaitExec(ours);
-}
-
-interface Child {
-  readonly pid: number;
-  readonly pidfd: number;
-}
-
-/** Follows the protocol of init.ts to its end. @param forked the child, unless a stage tells */
-function awaitExec(socket: number, forked?: Child): Started {
-  let child = forked;
-  let console: number | undefined;
-  let executing = false;
-  let failure: LaunchError | undefined;
-  try {
-    for (;;) {
-      if (child !== undefined) watch(socket, child);
-      const received = receive(socket);
-      if (received === undefined) break;
-      const message = parseMessage(received.bytes);
-      if (message.kind === "forked") child = { pid: message.pid, pidfd: received.fd as number };
-      if (message.kind === "console") console = received.fd;
-      if (message.kind === "exec") executing = true;
-      if (message.kind === "failed") {
-        failure = new LaunchError(message.message, { exitCode: message.exitCode });
-      }
-    }
-    if (child === undefined) {
-      throw new LaunchError("the container's first process could not be forked", { exitCode: 125 });
-    }
-    if (failure === undefined && executing) {
-      return { ...child, ...(console === undefined ? {} : { console }) };
-    }
-    const status = waitExit(P_PIDFD, child.pidfd);
-    throw failure ?? new LaunchError(describeDeath(status?.signal), { exitCode: 125 });
-  } catch (error) {
-    if (console !== undefined) close(console);
-    if (child !== undefined) close(child.pidfd);
-    throw error;
-  } finally {
-    close(socket);
-  }
-}
-
-/** The next message. A peer that has ended without reading ours is reported first, and once (unix(7)). */
-function receive(socket: number): ReturnType<typeof receiveMessage> {
-  try {
-    return receiveMessage(socket);
-  } catch (error) {
-    if (!isErrno(error, "ECONNRESET")) throw error;
-    return receiveMessage(socket);
-  }
-}
-
-/** Waits for a message; a child that waits for a lock instead of making one is killed. @throws {StuckError} */
-function watch(socket: number, child: Child): void {
-  const entry = { fd: socket, events: POLLIN, revents: 0 };
-  let suspicious = 0;
-  while (poll([entry], WATCH_INTERVAL) === 0) {
-    suspicious = waitsForLock(child.pid) ? suspicious + 1 : 0;
-    if (suspicious < WATCH_LIMIT) continue;
-    pidfdSendSignal(child.pidfd, SIGNALS.SIGKILL);
-    waitExit(P_PIDFD, child.pidfd);
-    throw new StuckError("the forked child hangs");
-  }
-}
-
-/** Whether a process is in futex(2) (proc_pid_syscall(5)): init has one thread and shares no lock. */
-function waitsForLock(pid: number): boolean {
-  try {
-    return readFile(`/proc/${pid}/syscall`).startsWith(`${SYS.futex} `);
-  } catch (error) {
-    // Without CAP_SYS_PTRACE we may not know, and one that has just ended waits for nothing.
-    if (isErrno(error, "ENOENT", "ESRCH", "EPERM", "EACCES")) return false;
-    throw error;
-  }
-}
-
-function describeDeath(signal: number | undefined): string {
-  const by = Object.entries(SIGNALS).find(([, number]) => number === signal)?.[0];
-  if (by === "SIGKILL") {
-    return "the container's first process was killed while it was set up; its memory limit may be too low to start in";
-  }
-  return `the container's first process ended while it was set up${by === undefined ? "" : ` (${by})`}`;
 }

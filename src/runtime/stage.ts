@@ -1,23 +1,27 @@
 /**
- * The way out when a forked child hangs: start the executable anew and fork from there.
+ * A process between the creator and init, which forks init for it.
  *
- * A child forked by a process with other threads inherits whatever state those threads had the
- * runtime in (ffi/fork.ts). A fresh process that is told to have one thread only has no such state
- * to inherit. It costs another start-up, so it is what we do second.
+ *   creator ── fork or posix_spawn ──▶ stage ── clone(CLONE_PARENT) ──▶ init, a child of the creator
+ *      ▲                                 │ "forked" + pidfd                │
+ *      └─────────────────────────────────┴──────────── one socket ────────┘
  *
- *   creator ── posix_spawn ──▶ stage ── clone(CLONE_PARENT) ──▶ init, a child of the creator
- *      ▲                         │ "forked" + pidfd                │
- *      └─────────────────────────┴──────────── one socket ────────┘
+ * There are two reasons for one. Some namespaces are entered by children only, and some have to be
+ * entered before a new user namespace is (namespaces/join.ts): then it is forked. And a forked child
+ * may hang: it inherits whatever state other threads had the JavaScript runtime in (ffi/fork.ts). A
+ * fresh process that is told to have one thread only has no such state to inherit; it costs another
+ * start-up, so it is what we do second.
  */
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { Flags } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
-import { close, F_SETFD, fcntl, memfdCreate, pread, writeAll } from "../linux/fd.ts";
-import { CLONE, exitNow, P_PID, posixSpawn, waitExit } from "../linux/process.ts";
-import { cloneFlags } from "../namespaces/namespaces.ts";
+import { close, F_SETFD, FD_CLOEXEC, fcntl, memfdCreate, pread, writeAll } from "../linux/fd.ts";
+import { CLONE, exitNow, pidfdOpen, posixSpawn } from "../linux/process.ts";
+import { joinNamespaces, needsStage, unshareTime } from "../namespaces/join.ts";
+import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { tell } from "./protocol.ts";
+import type { Child } from "./watch.ts";
 
 /** The first argument by which `main.ts` knows that it is this stage. */
 export const STAGE = "internal-init-stage";
@@ -32,36 +36,53 @@ const ENVIRONMENT = [
 type WirePlan = Omit<InitPlan, "windowSize"> & { readonly windowSize?: number[] };
 
 /**
- * Starts the stage and waits until it has forked.
+ * Starts a fresh process as the stage.
  * @param socket the end of the message pair that init is to have
  */
-export function spawnStage(plan: InitPlan, socket: number): void {
+export function spawnStage(plan: InitPlan, socket: number): Child {
   const memory = memfdCreate("mydocker-plan");
   const { windowSize, ...rest } = plan;
   const wire: WirePlan = windowSize === undefined ? rest : { ...rest, windowSize: [...windowSize] };
   writeAll(memory, encodeBytes(JSON.stringify(wire)));
   const passed = [memory, socket, ...(plan.stdio ?? [])];
+  if (plan.startSocket !== undefined) passed.push(plan.startSocket);
   for (const fd of passed) fcntl(fd, F_SETFD, 0);
   try {
     const argv = [process.execPath, STAGE, String(memory), String(socket)];
     const pid = posixSpawn(process.execPath, argv, ENVIRONMENT);
-    waitExit(P_PID, pid);
+    return { pid, pidfd: pidfdOpen(pid) };
   } finally {
     close(memory);
+    for (const fd of passed.slice(1)) fcntl(fd, F_SETFD, FD_CLOEXEC);
   }
 }
 
-/** The stage itself: ends in init, or with exit code 0 once it has forked. */
+/** The fresh process: ends in init, or with exit code 0 once it has forked that. */
 export function runStage(argv: readonly string[]): never {
   const [memory = -1, socket = -1] = argv.map(Number);
   const { windowSize, ...rest }: WirePlan = JSON.parse(readWhole(memory));
   close(memory);
   const plan: InitPlan =
     windowSize === undefined ? rest : { ...rest, windowSize: Uint8Array.from(windowSize) };
-  const flags = cloneFlags(plan.spec.linux.namespaces) | CLONE.CLONE_PARENT;
-  const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
-  if (child === undefined) return runInit(plan, socket);
-  tell(socket, { kind: "forked", pid: child.pid }, child.pidfd);
+  return runBetween(plan, socket);
+}
+
+/** Enters what has to be entered first, and forks init; never returns. */
+export function runBetween(plan: InitPlan, socket: number): never {
+  const { namespaces, timeOffsets } = plan.spec.linux;
+  try {
+    if (needsStage(namespaces)) {
+      joinNamespaces(namespaces);
+      if (isNew(namespaces, "time")) unshareTime(timeOffsets);
+    }
+    const flags = cloneFlags(namespaces) | CLONE.CLONE_PARENT;
+    const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
+    if (child === undefined) return runInit(plan, socket);
+    tell(socket, { kind: "forked", pid: child.pid }, child.pidfd);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    tell(socket, { kind: "failed", message, exitCode: 125 });
+  }
   return exitNow(0);
 }
 

@@ -1,0 +1,26 @@
+/** Why a container's first process could not be started. */
+import { SIGNALS } from "../linux/process.ts";
+
+/** The container's first process could not be started; nothing of it is left. */
+export class LaunchError extends Error {
+  override readonly name = "LaunchError";
+  /** 125 for our own failure, 126 and 127 for the command's (docker run) */
+  readonly exitCode: number;
+
+  constructor(message: string, options: { exitCode: number; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.exitCode = options.exitCode;
+  }
+}
+
+/** The forked child hangs in the JavaScript runtime, and is gone now. */
+export class StuckError extends Error {}
+
+/** What is known of a first process that said nothing before it ended. */
+export function describeDeath(signal: number | undefined): string {
+  const by = Object.entries(SIGNALS).find(([, number]) => number === signal)?.[0];
+  if (by === "SIGKILL") {
+    return "the container's first process was killed while it was set up; its memory limit may be too low to start in";
+  }
+  return `the container's first process ended while it was set up${by === undefined ? "" : ` (${by})`}`;
+}

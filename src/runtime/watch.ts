@@ -1,0 +1,63 @@
+/** Waiting for a forked child that may hang in the JavaScript runtime (ffi/fork.ts). */
+import { isErrno } from "../ffi/call.ts";
+import { POLLIN, poll } from "../linux/fd.ts";
+import { readFile } from "../linux/file.ts";
+import { P_PIDFD, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
+import { receiveMessage } from "../linux/socket.ts";
+import { SYS } from "../linux/syscall_numbers.ts";
+import { StuckError } from "./launch_error.ts";
+
+/** A child of ours. */
+export interface Child {
+  readonly pid: number;
+  readonly pidfd: number;
+}
+
+/** How often a silent child is looked at, in milliseconds: longer than all of init takes as a rule. */
+const WATCH_INTERVAL = 15;
+/** How often in a row it may be seen waiting for a lock, which nothing in it does that is alive. */
+const WATCH_LIMIT = 3;
+
+/**
+ * The next message of a child. A peer that has ended without reading ours is reported first, and
+ * once (unix(7)).
+ * @param child watched meanwhile: one that waits for a lock instead of saying something is killed
+ * @throws {StuckError}
+ */
+export function receiveFrom(socket: number, child: Child): ReturnType<typeof receiveMessage> {
+  watch(socket, child);
+  try {
+    return receiveMessage(socket);
+  } catch (error) {
+    if (!isErrno(error, "ECONNRESET")) throw error;
+    return receiveMessage(socket);
+  }
+}
+
+function watch(socket: number, child: Child): void {
+  const entry = { fd: socket, events: POLLIN, revents: 0 };
+  let suspicious = 0;
+  while (poll([entry], WATCH_INTERVAL) === 0) {
+    suspicious = waitsForLock(child.pid) ? suspicious + 1 : 0;
+    if (suspicious < WATCH_LIMIT) continue;
+    endChild(child);
+    throw new StuckError("the forked child hangs");
+  }
+}
+
+/** Kills a child and waits for its end. */
+export function endChild({ pidfd }: Child): void {
+  pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
+  waitExit(P_PIDFD, pidfd);
+}
+
+/** Whether a process is in futex(2) (proc_pid_syscall(5)): init has one thread and shares no lock. */
+function waitsForLock(pid: number): boolean {
+  try {
+    return readFile(`/proc/${pid}/syscall`).startsWith(`${SYS.futex} `);
+  } catch (error) {
+    // Without CAP_SYS_PTRACE we may not know, and one that has just ended waits for nothing.
+    if (isErrno(error, "ENOENT", "ESRCH", "EPERM", "EACCES")) return false;
+    throw error;
+  }
+}
