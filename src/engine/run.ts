@@ -9,6 +9,7 @@ import { identify } from "../linux/process_identity.ts";
 import { isTerminal } from "../linux/tty.ts";
 import { log } from "../log.ts";
 import { statePaths } from "../paths.ts";
+import { explainOpenFiles } from "../runtime/rlimits.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
 import { superviseForeground } from "./foreground.ts";
 import { recover } from "./recovery.ts";
@@ -25,6 +26,39 @@ import { RawTerminal } from "./terminal.ts";
  * @throws {MydockerError} with exit code 125, 126 or 127 when it could not be started
  */
 export async function runContainer(options: RunOptions): Promise<number> {
+  const undo = new DisposableStack();
+  try {
+    return await runUntilItEnds(options, undo);
+  } catch (cause) {
+    const message = explainOpenFiles(cause);
+    throw message === undefined ? cause : new MydockerError(message, { exitCode: 125, cause });
+  } finally {
+    cleanUp(undo);
+  }
+}
+
+/** What cannot be given back is not to hide how the command ended, or why it did not start. */
+function cleanUp(undo: DisposableStack): void {
+  try {
+    undo.dispose();
+  } catch (error) {
+    for (const each of suppressed(error)) {
+      log.warn(`the container could not be cleaned up: ${describe(each)}`);
+    }
+  }
+}
+
+/** All errors of a stack that was unwound, the first one first. */
+function suppressed(error: unknown): unknown[] {
+  return error instanceof SuppressedError
+    ? [...suppressed(error.suppressed), ...suppressed(error.error)]
+    : [error];
+}
+
+const describe = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promise<number> {
   if (options.tty && options.interactive && !isTerminal(0)) {
     throw new MydockerError("the input device is not a TTY", { exitCode: 125 });
   }
@@ -34,7 +68,6 @@ export async function runContainer(options: RunOptions): Promise<number> {
   const paths = statePaths();
   recover(paths);
   const root = chooseRoot(paths, options);
-  using undo = new DisposableStack();
   const container = createContainer(paths, options, root, undo);
   root.hold?.[Symbol.dispose](); // its record keeps the image from now on
   using idFile = new DisposableStack();
@@ -44,6 +77,7 @@ export async function runContainer(options: RunOptions): Promise<number> {
   const startedAt = new Date().toISOString();
   announce(container, running, startedAt);
   const status = await supervise(running, options, signals);
+  if (status.signal === SIGNALS.SIGSEGV) warnOfLimits(options);
   if (!options.remove) {
     container.keep(); // first: on a full disk its end cannot be written down, but it is not lost
     recordExit(container, running, status, startedAt);
@@ -57,8 +91,10 @@ function writeIdFile(path: string, id: string, undo: DisposableStack): void {
   try {
     fd = open(path, O.O_WRONLY | O.O_CREAT | O.O_EXCL, 0o644);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new MydockerError(`cannot write the container's id: ${why}`, { exitCode: 125, cause });
+    throw new MydockerError(`cannot write the container's id: ${describe(cause)}`, {
+      exitCode: 125,
+      cause,
+    });
   }
   undo.defer(() => unlinkIfExists(path));
   try {
@@ -111,7 +147,16 @@ function recordExit(
     });
   } catch (error) {
     // The command has ended as it has: its exit code counts, not ours.
-    const why = error instanceof Error ? error.message : String(error);
-    log.warn(`the end of container ${record.name} could not be recorded: ${why}`);
+    log.warn(`the end of container ${record.name} could not be recorded: ${describe(error)}`);
+  }
+}
+
+/** The kernel says in no other way that a program does not fit into its limits (execve(2)). */
+function warnOfLimits({ ulimits }: RunOptions): void {
+  const memory = ["RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_STACK"];
+  for (const { name, soft } of ulimits) {
+    if (!memory.includes(name)) continue;
+    const limit = `${name.slice("RLIMIT_".length).toLowerCase()}=${soft}`;
+    log.warn(`the command was ended by SIGSEGV: its limit ${limit} may be too low to start with`);
   }
 }

@@ -2,8 +2,8 @@
 import { cString, decodeBytes } from "../ffi/bytes.ts";
 import { check, isErrno } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
-import { AT_FDCWD, close, O, openat } from "./fd.ts";
-import { ifExists, rmdir, unlink } from "./file.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, close, O, openat } from "./fd.ts";
+import { ifExists, rmdir, S_IFDIR, S_IFMT, statAt, unlink } from "./file.ts";
 import { SYS } from "./syscall_numbers.ts";
 
 /** Names in a directory, without "." and ".."; unsorted. */
@@ -90,8 +90,11 @@ function removeFile(name: string, dirfd: number): boolean {
     return true;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return true;
-    if (!isErrno(error, "EISDIR", "EPERM")) throw error;
-    return false;
+    if (isErrno(error, "EISDIR")) return false;
+    // Of an immutable directory, too (ioctl_iflags(2)), but then it is not the file that is at fault.
+    const isDirectory = () => (statAt(dirfd, name, AT_SYMLINK_NOFOLLOW).mode & S_IFMT) === S_IFDIR;
+    if (isErrno(error, "EPERM") && isDirectory()) return false;
+    throw error;
   }
 }
 

@@ -274,6 +274,13 @@ export function setrlimit(resource: number, soft: bigint, hard: bigint, name: st
   check("setrlimit", () => ({ name, soft, hard }), libc.prlimit(0, resource, limit, null));
 }
 
+/** getrlimit(2) of the calling process. */
+export function getrlimit(resource: number): { soft: bigint; hard: bigint } {
+  const limit = new BigUint64Array(2);
+  check("getrlimit", () => ({ resource }), libc.prlimit(0, resource, null, limit));
+  return { soft: limit[0] as bigint, hard: limit[1] as bigint };
+}
+
 /** Unblocks every signal in the calling thread (sigprocmask(2), SIG_SETMASK). */
 export function unblockSignals(): void {
   check("sigprocmask", {}, libc.sigprocmask(2, new Uint8Array(128), null));

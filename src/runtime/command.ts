@@ -17,6 +17,7 @@ import type { Entry } from "./enter.ts";
 import { explainExec, findExecutable, isOwnExecutable } from "./executable.ts";
 import { tell } from "./protocol.ts";
 import { reapAndForward } from "./reaper.ts";
+import { applyRlimits } from "./rlimits.ts";
 import { StartError } from "./start_error.ts";
 
 /** Where the command is, looked up inside the container with its privileges. @throws {StartError} */
@@ -42,10 +43,12 @@ export function executeCommand(
   tell(socket, { kind: "exec" });
   resetSignals();
   unblockSignals();
+  applyRlimits(entry.process.rlimits);
   try {
     return execve(path, argv, env);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
+    close(0); // a descriptor to look at the file with, whatever the limit
     const { problem, exitCode } = explainExec(path, error);
     throw new StartError(problem, { exitCode, cause: error });
   }

@@ -25,7 +25,7 @@ import {
 } from "../linux/process.ts";
 import { openPeer, setControllingTerminal, setWindowSize } from "../linux/tty.ts";
 import type { Streams } from "./init_plan.ts";
-import { applyRlimit } from "./rlimits.ts";
+import { raiseRlimits } from "./rlimits.ts";
 import type { Process } from "./spec.ts";
 import {
   checkWorkingDirectory,
@@ -65,7 +65,7 @@ export function enterProcess(entry: Entry, kept: readonly number[]): number[] {
   else if (streams.stdio !== undefined) takeStreams(streams, streams.stdio, user);
   else adoptStreams(user);
   const moved = keepOnly(kept, 3 + (streams.preserved ?? 0));
-  for (const limit of process.rlimits) applyRlimit(limit);
+  raiseRlimits(process.rlimits);
   const entered = tryEnterWorkingDirectory(process.cwd);
   dropPrivileges(process, user);
   // Last, because a change of credentials clears it (PR_SET_PDEATHSIG(2const)).

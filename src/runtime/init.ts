@@ -23,6 +23,7 @@ import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { beginRoot, enterRoot, finishRoot, openConsole, setUpNamespaces } from "./prepare.ts";
 import { awaitSignal, tell } from "./protocol.ts";
+import { explainOpenFiles } from "./rlimits.ts";
 import { StartError } from "./start_error.ts";
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
@@ -54,7 +55,8 @@ class Init {
       executeCommand(path, entry, { socket: this.#channel, reaper: this.plan.reaper });
     } catch (error) {
       const exitCode = error instanceof StartError ? error.exitCode : 125;
-      const message = error instanceof Error ? error.message : String(error);
+      const said = error instanceof Error ? error.message : String(error);
+      const message = explainOpenFiles(error) ?? said;
       try {
         tell(this.#channel, { kind: "failed", message, exitCode });
       } catch {

@@ -44,7 +44,8 @@ const LONGEST = 20_000;
 export function tell(socket: number, message: InitMessage, fd?: number): void {
   let text = JSON.stringify(message);
   if (text.length > LONGEST && message.kind === "failed") {
-    text = JSON.stringify({ ...message, message: `${message.message.slice(0, 8000)}…` });
+    const cut = message.message.slice(0, 8000).replace(/[\ud800-\udbff]$/, ""); // no half character
+    text = JSON.stringify({ ...message, message: `${cut}…` });
   }
   sendMessage(socket, encodeBytes(text), fd);
 }

@@ -1,6 +1,6 @@
 /** Resource limits (setrlimit(2), asm-generic/resource.h). */
 import { isErrno } from "../ffi/call.ts";
-import { setrlimit } from "../linux/process.ts";
+import { getrlimit, setrlimit } from "../linux/process.ts";
 import type { Rlimit } from "./spec.ts";
 
 /** Resource numbers by the OCI specification's names. */
@@ -25,17 +25,47 @@ export const RLIMITS: Readonly<Record<string, number>> = {
 
 const RLIM_INFINITY = 0xffffffffffffffffn;
 
-/** Sets a limit of the calling process. @throws {Error} above our own hard limit without CAP_SYS_RESOURCE */
-export function applyRlimit({ type, soft, hard }: Rlimit): void {
-  try {
+/**
+ * Makes room for limits above our own hard ones, which takes CAP_SYS_RESOURCE: before privileges
+ * are dropped. What init itself may have does not change.
+ * @throws {Error} when it may not
+ */
+export function raiseRlimits(limits: readonly Rlimit[]): void {
+  for (const { type, hard } of limits) {
+    const own = getrlimit(RLIMITS[type] as number);
+    const wanted = kernelValue(hard);
+    if (wanted <= own.hard) continue;
+    try {
+      setrlimit(RLIMITS[type] as number, own.soft, wanted, type);
+    } catch (error) {
+      if (!isErrno(error, "EPERM")) throw error;
+      throw new Error(
+        `cannot set ${type} to ${say(wanted)}: operation not permitted: mydocker itself may have no more than ${say(own.hard)}, and lacks CAP_SYS_RESOURCE to raise it`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+/** Sets the limits: just before execve(2), because descriptors and memory of init come under them too. */
+export function applyRlimits(limits: readonly Rlimit[]): void {
+  for (const { type, soft, hard } of limits) {
     setrlimit(RLIMITS[type] as number, kernelValue(soft), kernelValue(hard), type);
-  } catch (error) {
-    if (!isErrno(error, "EPERM")) throw error;
-    const why = "more than mydocker itself may have, and it lacks CAP_SYS_RESOURCE to raise it";
-    throw new Error(`${error.message}: ${why}`, { cause: error });
   }
 }
 
 function kernelValue(value: number): bigint {
   return value < 0 || value >= 2 ** 63 ? RLIM_INFINITY : BigInt(value);
+}
+
+const say = (value: bigint): string => (value === RLIM_INFINITY ? "unlimited" : String(value));
+
+/** What says of a failed call that no descriptor was left: the fault is not with what the call names. */
+export function explainOpenFiles(error: unknown): string | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (!isErrno(at, "EMFILE")) continue;
+    const { soft } = getrlimit(RLIMITS["RLIMIT_NOFILE"] as number);
+    return `too many open files: the limit is ${say(soft)} (ulimit -n), which is too low to start a container with`;
+  }
+  return undefined;
 }

@@ -1,7 +1,8 @@
 /** What a machine may lack. A test that needs it is skipped visibly, with the reason in its name. */
 
 import { test } from "bun:test";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** Something that tests need: undefined when it is there, else why it is not. */
@@ -38,6 +39,18 @@ export function controllerFile(...paths: string[]): Requirement {
   return paths.some((path) => existsSync(join("/sys/fs/cgroup", path)))
     ? undefined
     : `no ${paths.join(" or ")} in /sys/fs/cgroup`;
+}
+
+/** Files that chattr(1) can make immutable, where the state directories of tests are. */
+export function immutableFiles(): Requirement {
+  if (Bun.which("chattr") === null) return "chattr is not installed";
+  const folder = mkdtempSync(join(tmpdir(), "mydocker-test-"));
+  const file = join(folder, "file");
+  writeFileSync(file, "");
+  const { exitCode } = Bun.spawnSync(["chattr", "+i", file], { stderr: "ignore" });
+  Bun.spawnSync(["chattr", "-i", file], { stderr: "ignore" });
+  rmSync(folder, { recursive: true });
+  return exitCode === 0 ? undefined : `${tmpdir()} has no immutable files`;
 }
 
 /** The controllers of the unified hierarchy when it is the only one. */

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { immutableFiles, program, testIf } from "../helpers/requires.ts";
 
 const engine = useEngine();
 const folder = engine.directory("commands");
@@ -161,6 +162,137 @@ describe("an error", () => {
     );
     expect(has(/^mydocker: exec \/x\/crlf: bad interpreter/m)).toBe(true);
   });
+});
+
+describe("limits", () => {
+  test("of descriptors that init itself could not live with are the command's", async () => {
+    const script = "ulimit -Sn; ulimit -Hn; grep open /proc/1/limits";
+    for (const options of [
+      ["--ulimit", "nofile=3:5"],
+      ["--ulimit", "nofile=3:5", "-u", "nobody"],
+    ])
+      expect(
+        (await engine.run([...options, "busybox", "sh", "-c", `ulimit -Sn; ulimit -Hn`])).out,
+      ).toBe("3\n5");
+    const reaped = await engine.run([
+      "--init",
+      "--ulimit",
+      "nofile=4",
+      "busybox",
+      "sh",
+      "-c",
+      script,
+    ]);
+    expect(reaped.out).toStartWith("4\n4\n");
+  });
+
+  test("of descriptors do not hide why a command does not start", async () => {
+    const { err } = await engine.run(
+      ["--ulimit", "nofile=3", "-v", `${folder}:/x:ro`, "busybox"].concat("/x/bad-shebang"),
+    );
+    expect(err).toContain("bad interpreter: /no/such/interpreter");
+  });
+
+  testIf(
+    [program("capsh")],
+    "that may not be raised are said with the one that we have",
+    async () => {
+      const { exitCode, err } = await engine.bash(
+        `ulimit -l 64; exec capsh --drop=cap_sys_resource -- -c '"$MYDOCKER" run --rm --ulimit memlock=unlimited busybox true'`,
+      );
+      expect(err).toBe(
+        "mydocker: cannot set RLIMIT_MEMLOCK to unlimited: operation not permitted: mydocker itself may have no more than 65536, and lacks CAP_SYS_RESOURCE to raise it",
+      );
+      expect(exitCode).toBe(125);
+    },
+  );
+
+  test.each(["as", "data", "stack"])(
+    "of memory (%s) that no program fits into are named when it dies of them",
+    async (limit) => {
+      const { exitCode, err } = await engine.run(["--ulimit", `${limit}=1`, "busybox", "true"]);
+      expect(exitCode).toBe(139);
+      expect(err).toBe(
+        `mydocker: warning: the command was ended by SIGSEGV: its limit ${limit}=1 may be too low to start with`,
+      );
+    },
+  );
+
+  test.each([10, 14, 20])("of the caller (ulimit -n %i) are named in one line", async (limit) => {
+    const { exitCode, err } = await engine.bash(
+      `ulimit -n ${limit}; "$MYDOCKER" run --rm busybox true`,
+    );
+    expect(err).toBe(
+      `mydocker: too many open files: the limit is ${limit} (ulimit -n), which is too low to start a container with`,
+    );
+    expect(exitCode).toBe(125);
+  });
+});
+
+test("a descriptor of ours is no working directory, whatever its number (CVE-2024-21626)", async () => {
+  for (let fd = 3; fd < 64; fd++) {
+    const cwd = `/proc/self/fd/${fd}`;
+    const { exitCode, out, err } = await engine.run(["-w", cwd, "busybox", "ls", "../../.."]);
+    expect([exitCode, out]).toEqual([exitCode === 127 ? 127 : 126, ""]);
+    expect(err).toStartWith(`mydocker: working directory ${cwd}`);
+  }
+}, 60_000);
+
+test.each([
+  ["ASCII", Buffer.from("x")],
+  ["two bytes a character", Buffer.from("ü")],
+  ["four bytes a character", Buffer.from("😀")],
+  ["not UTF-8", Buffer.from([0xff])],
+])("an error that is longer than a message of init's is cut (%s)", async (_, unit) => {
+  const script = `"$MYDOCKER" run --rm busybox "/$(cat)"`;
+  const { exitCode, err } = await engine.bash(script, {
+    stdin: Buffer.concat(Array.from({ length: 100_000 / unit.length }, () => unit)),
+  });
+  expect(exitCode).toBe(126);
+  expect(err).toStartWith("mydocker: exec /");
+  expect(err).toEndWith("…");
+  expect(err).not.toContain("\ufffd");
+});
+
+test("a clean-up that fails does not hide the command's exit code", async () => {
+  const running = engine.start(
+    ["run", "--rm", "-i", "busybox", "sh", "-c"].concat("mkdir /d; echo ready; read x; exit 7"),
+  );
+  await running.waitForOutput(/ready/);
+  const [directory] = new Bun.Glob("containers/*/upper/d").scanSync({
+    cwd: engine.root,
+    onlyFiles: false,
+    absolute: true,
+  });
+  expect((await engine.bash(`mount -t tmpfs none ${directory}`)).exitCode).toBe(0);
+  running.stdin.write("\n");
+  const { exitCode, err } = await running.end();
+  expect((await engine.bash(`umount ${directory}`)).exitCode).toBe(0);
+  expect(err).toMatch(
+    /^mydocker: warning: the container could not be cleaned up: .*resource busy$/,
+  );
+  expect(exitCode).toBe(7);
+  const { out } = await engine.call(["ps", "-aq"]);
+  expect((await engine.call(["rm", out])).exitCode).toBe(0);
+});
+
+testIf([immutableFiles()], "an immutable file is said to be what cannot be removed", async () => {
+  const running = engine.start(
+    ["run", "--rm", "-i", "busybox", "sh", "-c"].concat("echo >/file; echo ready; read x"),
+  );
+  await running.waitForOutput(/ready/);
+  const [file = ""] = new Bun.Glob("containers/*/upper/file").scanSync({
+    cwd: engine.root,
+    absolute: true,
+  });
+  const { exitCode } = await engine.bash(`chattr +i ${file}`);
+  running.stdin.write("\n");
+  const { err } = await running.end();
+  expect(exitCode).toBe(0);
+  await engine.bash(`chattr -i ${file}`);
+  expect(err).toContain("unlink file: EPERM");
+  const { out } = await engine.call(["ps", "-aq"]);
+  expect((await engine.call(["rm", out])).exitCode).toBe(0);
 });
 
 leavesNothingBehind(engine);
