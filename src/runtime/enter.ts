@@ -54,17 +54,22 @@ export interface Entry {
 }
 
 /**
- * Takes on streams, working directory and privileges. Afterwards `kept` are the only descriptors
- * but 0–2 and the preserved ones, all close-on-exec.
+ * Takes on the standard streams. Afterwards `kept` are the only descriptors but 0–2 and the
+ * preserved ones, all close-on-exec.
  * @param kept descriptors that are still needed
  * @returns their numbers now, in order
  */
-export function enterProcess(entry: Entry, kept: readonly number[]): number[] {
-  const { process, user, streams } = entry;
+export function takeDescriptors(entry: Entry, kept: readonly number[]): number[] {
+  const { user, streams } = entry;
   if (entry.master !== undefined) takeTerminal(entry, entry.master);
   else if (streams.stdio !== undefined) takeStreams(streams, streams.stdio, user);
   else adoptStreams(user);
-  const moved = keepOnly(kept, 3 + (streams.preserved ?? 0));
+  return keepOnly(kept, 3 + (streams.preserved ?? 0));
+}
+
+/** Takes on working directory and privileges, after {@link takeDescriptors}. */
+export function enterProcess(entry: Entry): void {
+  const { process, user } = entry;
   raiseRlimits(process.rlimits);
   const entered = tryEnterWorkingDirectory(process.cwd);
   dropPrivileges(process, user);
@@ -73,7 +78,6 @@ export function enterProcess(entry: Entry, kept: readonly number[]): number[] {
   if (!entered) enterWorkingDirectory(process.cwd);
   checkWorkingDirectory(process.cwd);
   umask(process.user.umask ?? 0o022);
-  return moved;
 }
 
 function takeTerminal({ user, streams, ownsTerminal }: Entry, master: number): void {

@@ -18,7 +18,7 @@ import { joinNamespaces, needsStage } from "../namespaces/join.ts";
 import { isNew } from "../namespaces/namespaces.ts";
 import { AccountError, resolveAccount } from "./account.ts";
 import { executeCommand, findCommand } from "./command.ts";
-import { type Entry, enterProcess, type ResolvedUser } from "./enter.ts";
+import { type Entry, enterProcess, type ResolvedUser, takeDescriptors } from "./enter.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { beginRoot, enterRoot, finishRoot, openConsole, setUpNamespaces } from "./prepare.ts";
@@ -119,9 +119,10 @@ class Init {
     const { startSocket } = this.plan;
     enterRoot(entry.rootFd, this.plan);
     const kept = startSocket === undefined ? [this.#channel] : [this.#channel, startSocket];
-    const [channel = -1, listener] = enterProcess(entry, kept);
-    this.#channel = channel;
+    const [channel = -1, listener] = takeDescriptors(entry, kept);
+    this.#channel = channel; // known before anything else can fail, so that it can be said
     this.#listener = listener;
+    enterProcess(entry);
     return findCommand(entry);
   }
 
