@@ -48,8 +48,16 @@ export interface Controller {
    * docs/decisions/cgroup-hierarchies.md).
    */
   readonly always: boolean;
-  /** The writes for these limits. Pure but for `current`. @throws {CgroupError} for a value that cannot be */
-  plan(resources: Resources, current: ReadCurrent): CgroupWrite[];
+  /**
+   * The writes for these limits. Pure but for `current`.
+   * @param isNew the cgroup was just made, so that it has nothing of its own yet
+   * @throws {CgroupError} for a value that cannot be
+   */
+  plan(resources: Resources, current: ReadCurrent, isNew?: boolean): CgroupWrite[];
+  /** Whether these limits need it at all, where a plan costs more than that answer. */
+  concerns?(resources: Resources): boolean;
+  /** Limits that are not written into a file. @throws {CgroupError} */
+  attach?(directory: string, resources: Resources): void;
   /** Writes that make a new directory usable at all, limited or not (its parents included). */
   inherit?(current: ReadCurrent): CgroupWrite[];
   stats?(read: ReadCurrent): CgroupStats;
@@ -72,4 +80,9 @@ export function flatValue(text: string | undefined, key: string): number | undef
   for (const line of (text ?? "").split("\n"))
     if (line.startsWith(`${key} `)) return Number(line.slice(key.length + 1));
   return undefined;
+}
+
+/** Whether these limits need the controller. */
+export function isConcerned(controller: Controller, resources: Resources): boolean {
+  return controller.concerns?.(resources) ?? controller.plan(resources, () => undefined).length > 0;
 }

@@ -4,12 +4,14 @@ import { blkio } from "./v1/blkio.ts";
 import { cpu as cpuV1 } from "./v1/cpu.ts";
 import { cpuacct } from "./v1/cpuacct.ts";
 import { cpuset as cpusetV1 } from "./v1/cpuset.ts";
+import { devices as devicesV1 } from "./v1/devices.ts";
 import { freezer } from "./v1/freezer.ts";
 import { hugetlb as hugetlbV1 } from "./v1/hugetlb.ts";
 import { memory as memoryV1 } from "./v1/memory.ts";
 import { pids as pidsV1 } from "./v1/pids.ts";
 import { cpu as cpuV2 } from "./v2/cpu.ts";
 import { cpuset as cpusetV2 } from "./v2/cpuset.ts";
+import { devices as devicesV2 } from "./v2/devices.ts";
 import { hugetlb as hugetlbV2 } from "./v2/hugetlb.ts";
 import { io } from "./v2/io.ts";
 import { memory as memoryV2 } from "./v2/memory.ts";
@@ -24,6 +26,7 @@ export const V1_CONTROLLERS: readonly Controller[] = [
   cpusetV1,
   blkio,
   hugetlbV1,
+  devicesV1,
 ];
 
 export const V2_CONTROLLERS: readonly Controller[] = [
@@ -33,4 +36,5 @@ export const V2_CONTROLLERS: readonly Controller[] = [
   cpusetV2,
   io,
   hugetlbV2,
+  devicesV2,
 ];

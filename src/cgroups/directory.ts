@@ -1,7 +1,8 @@
 /** A cgroup's directory in one hierarchy: making it, reading and writing its files, emptying and removing it. */
+import { encodeBytes } from "../ffi/bytes.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import { readDirectory } from "../linux/directory.ts";
-import { poll } from "../linux/fd.ts";
+import { close, O, open, poll, write } from "../linux/fd.ts";
 import {
   ifExists,
   mkdirIfMissing,
@@ -60,6 +61,35 @@ export function writeLimit(directory: string, write: CgroupWrite): void {
   } catch (error) {
     if (error instanceof SysError) throw refusedWrite(write, error, reader(directory));
     throw error;
+  }
+}
+
+/** Writes limits one after the other; those for one file through one descriptor. @throws {CgroupError} */
+export function writeLimits(directory: string, writes: readonly CgroupWrite[]): void {
+  for (let at = 0; at < writes.length; ) {
+    const first = writes[at] as CgroupWrite;
+    let end = at + 1;
+    while (writes[end]?.file === first.file) end++;
+    if (end === at + 1) writeLimit(directory, first);
+    else writeSeries(directory, writes.slice(at, end));
+    at = end;
+  }
+}
+
+function writeSeries(directory: string, writes: readonly CgroupWrite[]): void {
+  let current = writes[0] as CgroupWrite;
+  let fd: number | undefined;
+  try {
+    fd = open(`${directory}/${current.file}`, O.O_WRONLY);
+    for (const each of writes) {
+      current = each;
+      write(fd, encodeBytes(each.value));
+    }
+  } catch (error) {
+    if (error instanceof SysError) throw refusedWrite(current, error, reader(directory));
+    throw error;
+  } finally {
+    if (fd !== undefined) close(fd);
   }
 }
 

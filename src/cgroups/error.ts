@@ -73,6 +73,7 @@ const CONTROLLER_NEEDS: Readonly<Record<string, string>> = {
   io: "CONFIG_BLK_CGROUP",
   hugetlb: "CONFIG_CGROUP_HUGETLB",
   freezer: "CONFIG_CGROUP_FREEZER",
+  devices: "CONFIG_CGROUP_DEVICE",
 };
 
 /** A limit whose controller this machine does not offer. */
@@ -123,6 +124,10 @@ export function refusedWrite(write: CgroupWrite, error: SysError, read: ReadCurr
     return limitError(write, plain, {
       cause: error,
       hint: "the cgroup file system is mounted read-only",
+    });
+  if (error.code === "EPERM" && write.controller === "devices")
+    return limitError(write, "EPERM: the parent cgroup does not allow that much", {
+      cause: error,
     });
   if (error.code === "EBUSY" && write.controller === "memory") {
     const usage = read("memory.usage_in_bytes") ?? read("memory.current");

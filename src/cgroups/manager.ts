@@ -1,7 +1,7 @@
 /** One cgroup in all the hierarchies that it needs, the same for both versions. cgroups(7). */
 import { isErrno } from "../ffi/call.ts";
 import { rmdirIfEmpty, statIfExists, writeControl } from "../linux/file.ts";
-import type { CgroupStats, CgroupWrite } from "./controller.ts";
+import { type CgroupStats, type CgroupWrite, isConcerned } from "./controller.ts";
 import { V1_CONTROLLERS, V2_CONTROLLERS } from "./controllers.ts";
 import {
   awaitEmpty,
@@ -12,6 +12,7 @@ import {
   reader,
   removeCgroupDirectory,
   writeLimit,
+  writeLimits,
 } from "./directory.ts";
 import { CgroupError, missingController } from "./error.ts";
 import { type CgroupLayout, cgroupRoot } from "./layout.ts";
@@ -80,9 +81,11 @@ export class Cgroup {
     const known = new Set<string>();
     for (const { directory, controllers } of this.members) {
       const read = reader(directory);
+      const isNew = this.#made.includes(directory);
       for (const controller of controllers) {
         known.add(controller.name);
-        for (const write of controller.plan(resources, read)) writeLimit(directory, write);
+        writeLimits(directory, controller.plan(resources, read, isNew));
+        controller.attach?.(directory, resources);
       }
     }
     const controllers = this.layout.mode === "v2" ? V2_CONTROLLERS : V1_CONTROLLERS;
@@ -99,7 +102,7 @@ export class Cgroup {
     const added = this.candidates.filter(
       (member) =>
         !this.members.includes(member) &&
-        member.controllers.some(({ plan }) => plan(resources, () => undefined).length > 0),
+        member.controllers.some((controller) => isConcerned(controller, resources)),
     );
     if (added.length === 0) return;
     const running = this.#directories();
@@ -247,7 +250,7 @@ export function planCgroup(layout: CgroupLayout, path: string, resources: Resour
   const limited = Object.keys(resources).length > 0;
   const needed = all.filter(({ controllers }) =>
     controllers.some(
-      ({ always, plan }) => always || (limited && plan(resources, () => undefined).length > 0),
+      (controller) => controller.always || (limited && isConcerned(controller, resources)),
     ),
   );
   return new Cgroup(layout, path, all, needed);

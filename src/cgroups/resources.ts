@@ -1,6 +1,6 @@
 /**
  * What can be limited: `linux.resources` of the OCI runtime specification 1.3 (config-linux.md,
- * "Control groups"), without `devices`, `network` and `rdma`.
+ * "Control groups").
  *
  * In `memory` and `cpu` an absent field and 0 both mean "leave as it is", -1 means "no limit":
  * that is how runc reads them. `pids.limit` 0 is a limit of 0 (Docker's `--pids-limit 0`, which
@@ -85,8 +85,22 @@ export interface HugepageLimit {
   readonly limit: number;
 }
 
+/** One of `devices`; the last rule that matches decides, for each kind of access by itself. */
+export interface DeviceRule {
+  readonly allow: boolean;
+  /** block, character, or all; absent: all */
+  readonly type?: "a" | "b" | "c";
+  /** absent and -1: every one */
+  readonly major?: number;
+  readonly minor?: number;
+  /** of `r`, `w` and `m` (mknod); absent: all three */
+  readonly access?: string;
+}
+
 /** `linux.resources`. */
 export interface Resources {
+  /** Absent and empty: what the parent cgroup allows. */
+  readonly devices?: readonly DeviceRule[];
   readonly memory?: MemoryResources;
   readonly cpu?: CpuResources;
   readonly pids?: { readonly limit?: number };
@@ -121,6 +135,7 @@ export const RESOURCE_FIELDS = {
   "blockIO.throttleReadIOPSDevice": "--device-read-iops",
   "blockIO.throttleWriteIOPSDevice": "--device-write-iops",
   hugepageLimits: "",
+  devices: "",
   unified: "",
 } as const satisfies Record<string, string>;
 

@@ -74,6 +74,8 @@ const prototypes = {
   prlimit: { args: ["i32", "i32", "ptr", "ptr"], returns: "i32" },
   // long syscall(SYS_seccomp, unsigned int operation, unsigned int flags, void *args);
   seccomp: { symbol: "syscall", args: [LONG, "u32", "u32", "ptr"], returns: LONG },
+  // long syscall(SYS_bpf, int cmd, union bpf_attr *attr, unsigned int size);
+  bpf: { symbol: "syscall", args: [LONG, "i32", "ptr", "u32"], returns: LONG },
   // mode_t umask(mode_t mask);
   umask: { args: ["u32"], returns: "u32" },
   // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset);
