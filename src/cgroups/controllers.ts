@@ -1,5 +1,6 @@
 /** The controllers of both versions. */
 import type { Controller } from "./controller.ts";
+import { rdma } from "./rdma_plan.ts";
 import { blkio } from "./v1/blkio.ts";
 import { cpu as cpuV1 } from "./v1/cpu.ts";
 import { cpuacct } from "./v1/cpuacct.ts";
@@ -8,6 +9,8 @@ import { devices as devicesV1 } from "./v1/devices.ts";
 import { freezer } from "./v1/freezer.ts";
 import { hugetlb as hugetlbV1 } from "./v1/hugetlb.ts";
 import { memory as memoryV1 } from "./v1/memory.ts";
+import { netCls } from "./v1/net_cls.ts";
+import { netPrio } from "./v1/net_prio.ts";
 import { pids as pidsV1 } from "./v1/pids.ts";
 import { cpu as cpuV2 } from "./v2/cpu.ts";
 import { cpuset as cpusetV2 } from "./v2/cpuset.ts";
@@ -27,6 +30,9 @@ export const V1_CONTROLLERS: readonly Controller[] = [
   blkio,
   hugetlbV1,
   devicesV1,
+  netCls,
+  netPrio,
+  rdma,
 ];
 
 export const V2_CONTROLLERS: readonly Controller[] = [
@@ -37,4 +43,5 @@ export const V2_CONTROLLERS: readonly Controller[] = [
   io,
   hugetlbV2,
   devicesV2,
+  rdma,
 ];

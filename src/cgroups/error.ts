@@ -74,6 +74,9 @@ const CONTROLLER_NEEDS: Readonly<Record<string, string>> = {
   hugetlb: "CONFIG_CGROUP_HUGETLB",
   freezer: "CONFIG_CGROUP_FREEZER",
   devices: "CONFIG_CGROUP_DEVICE",
+  net_cls: "CONFIG_CGROUP_NET_CLASSID",
+  net_prio: "CONFIG_CGROUP_NET_PRIO",
+  rdma: "CONFIG_CGROUP_RDMA",
 };
 
 /** A limit whose controller this machine does not offer. */

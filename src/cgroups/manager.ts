@@ -1,6 +1,7 @@
 /** One cgroup in all the hierarchies that it needs, the same for both versions. cgroups(7). */
 import { isErrno } from "../ffi/call.ts";
 import { rmdirIfEmpty, statIfExists, writeControl } from "../linux/file.ts";
+import { log } from "../log.ts";
 import { type CgroupStats, type CgroupWrite, isConcerned } from "./controller.ts";
 import { V1_CONTROLLERS, V2_CONTROLLERS } from "./controllers.ts";
 import {
@@ -22,6 +23,7 @@ import { freezeV1, thawV1 } from "./v1/freezer.ts";
 import { oomKills as oomKillsV1 } from "./v1/memory.ts";
 import { freezeV2, thawV2 } from "./v2/freezer.ts";
 import { oomKills as oomKillsV2 } from "./v2/memory.ts";
+import { refuseNetwork } from "./v2/network.ts";
 import { planUnified } from "./v2/unified.ts";
 
 /** A cgroup, as far as it exists. */
@@ -77,6 +79,8 @@ export class Cgroup {
    */
   apply(resources: Resources): void {
     if (Object.keys(resources).length === 0) return;
+    if (resources.memory?.kernel !== undefined || resources.memory?.kernelTCP !== undefined)
+      log.warn("limits of kernel memory are obsolete since Linux 5.4 and are ignored");
     this.#addHierarchiesFor(resources);
     const known = new Set<string>();
     for (const { directory, controllers } of this.members) {
@@ -88,6 +92,7 @@ export class Cgroup {
         controller.attach?.(directory, resources);
       }
     }
+    if (this.layout.mode === "v2") refuseNetwork(resources);
     const controllers = this.layout.mode === "v2" ? V2_CONTROLLERS : V1_CONTROLLERS;
     for (const controller of controllers) {
       if (known.has(controller.name)) continue;

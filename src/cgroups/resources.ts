@@ -19,6 +19,10 @@ export interface MemoryResources {
   readonly swappiness?: number;
   /** v1 only */
   readonly disableOOMKiller?: boolean;
+  /** bytes; ignored with a warning: Linux 5.4 made it obsolete */
+  readonly kernel?: number;
+  /** bytes; ignored with a warning */
+  readonly kernelTCP?: number;
   /** Refuse a limit below what is in use, before anything is written. */
   readonly checkBeforeUpdate?: boolean;
 }
@@ -97,6 +101,20 @@ export interface DeviceRule {
   readonly access?: string;
 }
 
+/** `network`; v1 only. */
+export interface NetworkResources {
+  /** marks packets, for tc(8) and iptables(8) */
+  readonly classID?: number;
+  /** of packets, by network interface */
+  readonly priorities?: readonly { readonly name: string; readonly priority: number }[];
+}
+
+/** One of `rdma`, by the name of the device. */
+export interface RdmaLimit {
+  readonly hcaHandles?: number;
+  readonly hcaObjects?: number;
+}
+
 /** `linux.resources`. */
 export interface Resources {
   /** Absent and empty: what the parent cgroup allows. */
@@ -106,6 +124,8 @@ export interface Resources {
   readonly pids?: { readonly limit?: number };
   readonly blockIO?: BlockIoResources;
   readonly hugepageLimits?: readonly HugepageLimit[];
+  readonly network?: NetworkResources;
+  readonly rdma?: Readonly<Record<string, RdmaLimit>>;
   /** v2 only: file name to value, written as given, last. */
   readonly unified?: Readonly<Record<string, string>>;
 }
@@ -136,6 +156,9 @@ export const RESOURCE_FIELDS = {
   "blockIO.throttleWriteIOPSDevice": "--device-write-iops",
   hugepageLimits: "",
   devices: "",
+  "network.classID": "",
+  "network.priorities": "",
+  rdma: "",
   unified: "",
 } as const satisfies Record<string, string>;
 

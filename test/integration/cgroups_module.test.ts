@@ -1,11 +1,23 @@
 /** Cgroups on the real kernel: making, limiting, joining, killing, removing, and what is left after a failure. */
 import { afterAll, afterEach, describe, expect } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { plainRules } from "../../src/cgroups/device_rules.ts";
 import { CgroupError } from "../../src/cgroups/error.ts";
 import { type CgroupLayout, detectLayout, readLayout } from "../../src/cgroups/layout.ts";
 import { type Cgroup, createCgroup, openCgroup, planCgroup } from "../../src/cgroups/manager.ts";
+import type { DeviceRule } from "../../src/cgroups/resources.ts";
+import { attachDeviceRules } from "../../src/cgroups/v2/devices.ts";
+import { randomNumbers, randomRules } from "../helpers/device_rules.ts";
 import { controller, program, root, testIf } from "../helpers/requires.ts";
 import { waitFor } from "../helpers/wait.ts";
 
@@ -267,6 +279,61 @@ asRoot("one that was left behind is found by its path, and a missing one is no e
 asRoot("a path that could lead elsewhere is refused before anything is made", () => {
   for (const path of [`${PARENT}/../x`, "/", `${PARENT}//x`, "relative"])
     expect(() => createCgroup(layout, path)).toThrow("not a path for a cgroup");
+});
+
+describe("device rules", () => {
+  const nullOnly: DeviceRule[] = [
+    { allow: false },
+    { allow: true, type: "c", major: 1, minor: 3, access: "rw" },
+  ];
+  /** Opens as the container would: what works is told by letters. */
+  const probe = (cgroup: Cgroup, node: string) =>
+    runIn(
+      cgroup,
+      `r=0; true </dev/null && true >/dev/null || r=$((r + 1))
+       true </dev/zero && r=$((r + 2)); mknod ${node} c 1 3 && r=$((r + 4)); exit $r`,
+    ).exited;
+  const withNode = async (body: (node: string) => Promise<void>) => {
+    const directory = mkdtempSync(join(tmpdir(), "mydocker-device-"));
+    try {
+      await body(join(directory, "node"));
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  };
+  const [DENIED, ZERO, MKNOD] = [0, 2, 4];
+
+  for (const [version, where, needs] of [
+    [1, () => layout, [isV1, controller("devices")]],
+    [2, v2Only, [hasV2]],
+  ] as const) {
+    asRoot(`hold on v${version}, are replaced, and restrict nothing when all is allowed`, async () => {
+      const place = where();
+      const cgroup = planCgroup(place, `${PARENT}/devices`, { devices: nullOnly });
+      made.push(cgroup);
+      cgroup.create();
+      cgroup.apply({ devices: nullOnly });
+      await withNode(async (node) => {
+        expect(await probe(cgroup, node)).toBe(DENIED);
+        const reopened = openCgroup(place, cgroup.path);
+        reopened.apply({
+          devices: [...nullOnly, { allow: true, type: "c", major: 1, minor: 5, access: "r" }],
+        });
+        expect(await probe(cgroup, node)).toBe(ZERO);
+        reopened.apply({ devices: [{ allow: true, type: "a", access: "rwm" }] });
+        expect(await probe(cgroup, node)).toBe(ZERO + MKNOD);
+        reopened.apply({ devices: nullOnly });
+        expect(await probe(cgroup, `${node}2`)).toBe(DENIED);
+      });
+    }, [...needs]);
+  }
+
+  asRoot("of any shape are taken by the kernel's verifier", () => {
+    const directory = create(v2Only()).v2Directory as string;
+    const random = randomNumbers(4);
+    for (let count = 0; count < 200; count++)
+      attachDeviceRules(directory, plainRules(randomRules(random)));
+  }, [hasV2]);
 });
 
 describe("the v2 hierarchy alone", () => {

@@ -1,12 +1,15 @@
 /** The plans of cgroup v1's controllers. */
 import { describe, expect, test } from "bun:test";
 import type { Controller } from "../controller.ts";
+import { rdma } from "../rdma_plan.ts";
 import type { Resources } from "../resources.ts";
 import { blkio } from "./blkio.ts";
 import { cpu } from "./cpu.ts";
 import { cpuset } from "./cpuset.ts";
 import { hugetlb } from "./hugetlb.ts";
 import { memory, oomKills } from "./memory.ts";
+import { netCls } from "./net_cls.ts";
+import { netPrio } from "./net_prio.ts";
 import { pids } from "./pids.ts";
 
 /** `file=value` of each write, in order, for a cgroup with these files. */
@@ -237,4 +240,22 @@ test("hugetlb: reservations are limited too where the kernel counts them", () =>
   expect(() => plan(hugetlb, { hugepageLimits: [{ pageSize: "../2MB", limit: 1 }] })).toThrow(
     "not a size such as 2MB",
   );
+});
+
+test("network: a class, and a priority for each interface", () => {
+  const network = { classID: 0x100001, priorities: [{ name: "lo", priority: 5 }] };
+  expect(plan(netCls, { network })).toEqual(["net_cls.classid=1048577"]);
+  expect(plan(netPrio, { network })).toEqual(["net_prio.ifpriomap=lo 5"]);
+  expect(plan(netCls, { network: {} })).toEqual([]);
+  expect(() =>
+    plan(netPrio, { network: { priorities: [{ name: "lo 1\neth0", priority: 5 }] } }),
+  ).toThrow("not the name of a network interface");
+});
+
+test("rdma: handles and objects, as far as they are limited", () => {
+  const limits = { mlx5_0: { hcaHandles: 2, hcaObjects: 2000 }, mlx4_0: { hcaObjects: 1 }, x: {} };
+  expect(plan(rdma, { rdma: limits })).toEqual([
+    "rdma.max=mlx5_0 hca_handle=2 hca_object=2000",
+    "rdma.max=mlx4_0 hca_object=1",
+  ]);
 });

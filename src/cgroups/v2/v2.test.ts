@@ -7,6 +7,7 @@ import { cpuset } from "./cpuset.ts";
 import { hugetlb } from "./hugetlb.ts";
 import { io, weightToV2 } from "./io.ts";
 import { memory, oomKills } from "./memory.ts";
+import { refuseNetwork } from "./network.ts";
 import { pids } from "./pids.ts";
 import { planUnified } from "./unified.ts";
 
@@ -202,4 +203,11 @@ describe("unified", () => {
         "not the name of a cgroup file",
       );
   });
+});
+
+test("network: refused, for it is not there", () => {
+  refuseNetwork({ network: {} });
+  expect(() => refuseNetwork({ network: { classID: 1 } })).toThrow(
+    "cgroup net_cls: net_cls.classid = 1: cgroup v2 has no such limit (asked for by linux.resources.network.classID)",
+  );
 });
