@@ -11,6 +11,7 @@ import { composeResources } from "./run_resources.ts";
 import type { RUN_OPTIONS } from "./run_table.ts";
 import { parseKeyValueFile, parseLabel } from "./values/key_values.ts";
 import { absolutePath } from "./values/path.ts";
+import { composeSecurity } from "./values/security_option.ts";
 
 type Input = ParsedCommandLine<typeof RUN_OPTIONS>;
 
@@ -33,7 +34,7 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
     init: values.init,
     privileged: values.privileged,
     readonlyRoot: values["read-only"],
-    noNewPrivileges: values["security-opt"].at(-1)?.noNewPrivileges ?? false,
+    ...composeSecurity(values["security-opt"]),
     groupAdd: values["group-add"],
     env: composeEnvironment(values["env-file"], values.env),
     labels: composeLabels(values["label-file"], values.label),

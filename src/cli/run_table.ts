@@ -4,16 +4,11 @@ import type { OptionTable } from "./option_table.ts";
 import { parseCapability } from "./values/capability.ts";
 import { parseCpuList } from "./values/cpuset.ts";
 import { parseContainerName, parseHostname, parseWorkdir } from "./values/identity.ts";
-import {
-  parseIpc,
-  parseNetwork,
-  parsePid,
-  parseSecurityOption,
-  parseUts,
-} from "./values/isolation.ts";
+import { parseIpc, parseNetwork, parsePid, parseUts } from "./values/isolation.ts";
 import { parseEnv, parseLabel, parseSysctl } from "./values/key_values.ts";
 import { parseMount } from "./values/mount.ts";
 import { parseCpus, parseInteger } from "./values/number.ts";
+import { parseSecurityOption } from "./values/security_option.ts";
 import { parseSignal } from "./values/signal.ts";
 import { parseSize, parseSizeOrUnlimited } from "./values/size.ts";
 import { parseUlimit } from "./values/ulimit.ts";
@@ -226,9 +221,16 @@ export const RUN_OPTIONS = {
   "security-opt": {
     type: "list",
     value: "option",
-    description: "Security option: no-new-privileges",
+    description: "Security option: seccomp=FILE, unconfined or builtin, no-new-privileges, …",
     parse: parseSecurityOption,
-    complete: ["no-new-privileges"],
+    complete: [
+      "no-new-privileges",
+      "seccomp=",
+      "seccomp=unconfined",
+      "apparmor=unconfined",
+      "label=disable",
+      "systempaths=unconfined",
+    ],
   },
   "shm-size": {
     type: "value",

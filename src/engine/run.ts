@@ -12,9 +12,11 @@ import { statePaths } from "../paths.ts";
 import { explainOpenFiles } from "../runtime/rlimits.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
 import { superviseForeground } from "./foreground.ts";
+import { ownCapabilities } from "./host_facts.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
+import { chooseSeccomp } from "./seccomp_choice.ts";
 import { SignalQueue } from "./signals.ts";
 import { type RunningContainer, startContainer } from "./start.ts";
 import { RawTerminal } from "./terminal.ts";
@@ -67,12 +69,13 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   using signals = new SignalQueue();
   const paths = statePaths();
   recover(paths);
+  const seccomp = await chooseSeccomp(options, ownCapabilities());
   const root = chooseRoot(paths, options);
   const container = createContainer(paths, options, root, undo);
   root.hold?.[Symbol.dispose](); // its record keeps the image from now on
   using idFile = new DisposableStack();
   if (options.cidfile !== undefined) writeIdFile(options.cidfile, container.record.id, idFile);
-  const running = startContainer(container, undo);
+  const running = startContainer(container, undo, seccomp);
   idFile.move(); // it stays, now that there is a container to go with it
   const startedAt = new Date().toISOString();
   announce(container, running, startedAt);

@@ -49,6 +49,9 @@ export interface ResourceRequest {
   readonly pidsLimit?: number;
 }
 
+/** `--security-opt seccomp=…`: a profile is the text of its file, in Docker's form or the OCI specification's. */
+export type SeccompRequest = "unconfined" | "builtin" | { readonly profile: string };
+
 /** The options of `run`, none of them looked up or checked against the machine. */
 export interface RunOptions {
   /** The first positional: an image, or a command of the default image. Absent with `--rootfs` or no positional. */
@@ -65,6 +68,10 @@ export interface RunOptions {
   readonly privileged: boolean;
   readonly readonlyRoot: boolean;
   readonly noNewPrivileges: boolean;
+  /** Docker's default profile when absent, none with `privileged` */
+  readonly seccomp?: SeccompRequest;
+  /** `--security-opt systempaths=unconfined`: nothing in /proc and /sys is masked or read-only */
+  readonly unconfinedPaths?: boolean;
   readonly hostname?: string;
   readonly domainname?: string;
   readonly workdir?: string;

@@ -97,8 +97,8 @@ export function buildSpec(request: SpecRequest): Spec {
       resources: request.resources,
       devices: options.privileged ? host.devices() : DEFAULT_DEVICES,
       sysctl: sysctlsOf(options),
-      maskedPaths: options.privileged ? [] : maskedPaths(host.processors),
-      readonlyPaths: options.privileged ? [] : READONLY_PATHS,
+      maskedPaths: isOpen(options) ? [] : maskedPaths(host.processors),
+      readonlyPaths: isOpen(options) ? [] : READONLY_PATHS,
     },
   };
 }
@@ -148,6 +148,10 @@ function buildNamespaces(options: RunOptions, host: HostFacts): NamespaceEntry[]
   if (host.cgroupVersion === 2 && !options.privileged) namespaces.push({ type: "cgroup" });
   return namespaces;
 }
+
+/** Whether all of /proc and /sys is there, as the kernel shows it. */
+const isOpen = ({ privileged, unconfinedPaths }: RunOptions): boolean =>
+  privileged || unconfinedPaths === true;
 
 function maskedPaths(processors: number): string[] {
   const throttles = Array.from(

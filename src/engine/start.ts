@@ -13,6 +13,7 @@ import type { InitPlan } from "../runtime/init_plan.ts";
 import { launch, type Started } from "../runtime/launch.ts";
 import { LaunchError } from "../runtime/launch_error.ts";
 import type { Mount, Spec } from "../runtime/spec.ts";
+import type { CompiledFilter } from "../seccomp/filter.ts";
 import { explainOverlay, planOverlay } from "../storage/overlay.ts";
 import { cgroupMounts } from "./container_cgroup.ts";
 import type { CreatedContainer } from "./create.ts";
@@ -36,11 +37,13 @@ export interface RunningContainer extends Started {
 /**
  * Starts a container that was created. What `undo` gives back: its cgroup with everything in it
  * killed, its generated files.
+ * @param seccomp the filter of system calls (chooseSeccomp)
  * @throws {MydockerError} with the exit code for the reason: 125, 126 or 127
  */
 export function startContainer(
   container: CreatedContainer,
   undo: DisposableStack,
+  seccomp?: CompiledFilter,
 ): RunningContainer {
   const { paths, record, root } = container;
   const { id, options } = record;
@@ -71,7 +74,7 @@ export function startContainer(
   using streams = new DisposableStack();
   const { theirs, ours } = openStreams(options, streams);
   if (ours !== undefined) streams.defer(() => showRest(ours.stderr));
-  const started = launchOn(container, spec, cgroup, theirs, () => {
+  const started = launchOn(container, { spec, seccomp }, cgroup, theirs, () => {
     cgroup.create();
     cgroup.apply(spec.linux.resources);
     writeEtcFiles(paths, id, options, hostname);
@@ -83,7 +86,7 @@ export function startContainer(
 
 function launchOn(
   { ownership, paths, record, root, store }: CreatedContainer,
-  spec: Spec,
+  { spec, seccomp }: { spec: Spec; seccomp: CompiledFilter | undefined },
   cgroup: Cgroup,
   stdio: [number, number, number] | undefined,
   makeRest: () => void,
@@ -119,6 +122,7 @@ function launchOn(
       },
       dieWithParent: true,
       reaper: options.init,
+      ...(seccomp === undefined ? {} : { seccomp }),
     };
     return launch(plan, {
       meanwhile: (pid) => {

@@ -18,6 +18,7 @@ import { explainExec, findExecutable, isOwnExecutable } from "./executable.ts";
 import { tell } from "./protocol.ts";
 import { reapAndForward } from "./reaper.ts";
 import { applyRlimits } from "./rlimits.ts";
+import { loadSeccomp } from "./security.ts";
 import { StartError } from "./start_error.ts";
 
 /** Where the command is, looked up inside the container with its privileges. @throws {StartError} */
@@ -44,6 +45,7 @@ export function executeCommand(
   resetSignals();
   unblockSignals();
   applyRlimits(entry.process.rlimits);
+  loadSeccomp(entry);
   try {
     return execve(path, argv, env);
   } catch (error) {
@@ -55,14 +57,15 @@ export function executeCommand(
 }
 
 /** Stays as the first process; only the child, which is to become the command, returns. */
-function becomeReaper({ process, dieWithParent }: Entry, socket: number): void {
+function becomeReaper(entry: Entry, socket: number): void {
   resetSignals(); // what the caller ignores, this process would not be told of
   const child = forkWithNamespaces(0, {});
   if (child !== undefined) {
     close(socket);
+    loadSeccomp(entry);
     reapAndForward(child.pid);
   }
   setsid();
-  if (process.terminal) setControllingTerminal(0);
-  if (dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
+  if (entry.process.terminal) setControllingTerminal(0);
+  if (entry.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
 }

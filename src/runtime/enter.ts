@@ -1,5 +1,4 @@
 /** What every process of a container goes through before its command, whether it is the first or joins later. */
-import { applyCapabilities, capabilityBits, limitBounding } from "../capabilities/capabilities.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import {
   AT_EMPTY_PATH,
@@ -14,19 +13,11 @@ import {
   open,
 } from "../linux/fd.ts";
 import { chownAt, S_IFCHR, S_IFMT, statFd } from "../linux/file.ts";
-import {
-  PR_SET_KEEPCAPS,
-  PR_SET_NO_NEW_PRIVS,
-  PR_SET_PDEATHSIG,
-  prctl,
-  SIGNALS,
-  setCredentials,
-  umask,
-} from "../linux/process.ts";
+import { PR_SET_PDEATHSIG, prctl, SIGNALS, umask } from "../linux/process.ts";
 import { openPeer, setControllingTerminal, setWindowSize } from "../linux/tty.ts";
 import type { Streams } from "./init_plan.ts";
 import { raiseRlimits } from "./rlimits.ts";
-import type { Process } from "./spec.ts";
+import { type Confined, dropPrivileges } from "./security.ts";
 import {
   checkWorkingDirectory,
   enterWorkingDirectory,
@@ -42,8 +33,7 @@ export interface ResolvedUser {
 }
 
 /** How a process is entered. */
-export interface Entry {
-  readonly process: Process;
+export interface Entry extends Confined {
   readonly user: ResolvedUser;
   readonly streams: Streams;
   /** the master of its terminal */
@@ -69,10 +59,10 @@ export function takeDescriptors(entry: Entry, kept: readonly number[]): number[]
 
 /** Takes on working directory and privileges, after {@link takeDescriptors}. */
 export function enterProcess(entry: Entry): void {
-  const { process, user } = entry;
+  const { process } = entry;
   raiseRlimits(process.rlimits);
   const entered = tryEnterWorkingDirectory(process.cwd);
-  dropPrivileges(process, user);
+  dropPrivileges(entry);
   // Last, because a change of credentials clears it (PR_SET_PDEATHSIG(2const)).
   if (entry.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
   if (!entered) enterWorkingDirectory(process.cwd);
@@ -144,20 +134,4 @@ function keepOnly(kept: readonly number[], first: number): number[] {
   closeFrom(above);
   for (let fd = 3; fd < first; fd++) fcntl(fd, F_SETFD, 0);
   return safe.map((_, index) => first + index);
-}
-
-function dropPrivileges(process: Process, user: ResolvedUser): void {
-  const { capabilities, noNewPrivileges } = process;
-  limitBounding(capabilityBits(capabilities.bounding));
-  prctl(PR_SET_KEEPCAPS, 1);
-  setCredentials(user.uid, user.gid, user.additionalGids);
-  applyCapabilities({
-    // Another user than root has none of them once execve(2) is over, so finding and executing the
-    // command must not be helped by them either.
-    effective: capabilityBits(user.uid === 0 ? capabilities.effective : capabilities.ambient),
-    permitted: capabilityBits(capabilities.permitted),
-    inheritable: capabilityBits(capabilities.inheritable),
-    ambient: capabilityBits(capabilities.ambient),
-  });
-  if (noNewPrivileges) prctl(PR_SET_NO_NEW_PRIVS, 1);
 }

@@ -93,6 +93,7 @@ class Init {
       user: resolveUser(plan, rootFd),
       streams: plan,
       ...(master === undefined ? {} : { master }),
+      ...(plan.seccomp === undefined ? {} : { seccomp: plan.seccomp }),
       dieWithParent: plan.dieWithParent,
       ownsTerminal: !plan.reaper,
     };

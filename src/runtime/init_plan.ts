@@ -1,5 +1,6 @@
 /** What init needs, computed before the fork: a value that also passes as JSON to a fresh process. */
 import type { MountOp } from "../rootfs/plan.ts";
+import type { CompiledFilter } from "../seccomp/filter.ts";
 import type { AccountRequest } from "./account.ts";
 import type { Spec } from "./spec.ts";
 
@@ -44,6 +45,8 @@ export interface InitPlan extends Streams {
   readonly dieWithParent: boolean;
   /** Stays as the first process, which reaps and forwards signals; the command is its child. */
   readonly reaper: boolean;
+  /** The filter of system calls; absent: none. */
+  readonly seccomp?: CompiledFilter;
   /** A listening socket: the command is executed when somebody who connects to it says so. */
   readonly startSocket?: number;
   /** Hooks run while init waits, or by init: the container's state for them, as JSON, without the pid. */

@@ -18,6 +18,7 @@ import { close, F_SETFD, FD_CLOEXEC, fcntl, memfdCreate, pread, writeAll } from 
 import { CLONE, exitNow, pidfdOpen, posixSpawn } from "../linux/process.ts";
 import { joinNamespaces, needsStage, unshareTime } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
+import type { CompiledFilter } from "../seccomp/filter.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { tell } from "./protocol.ts";
@@ -33,7 +34,31 @@ const ENVIRONMENT = [
   "BUN_JSC_numberOfGCMarkers=1",
 ];
 
-type WirePlan = Omit<InitPlan, "windowSize"> & { readonly windowSize?: number[] };
+/** Bytes have no form of their own in JSON. */
+type WirePlan = Omit<InitPlan, "windowSize" | "seccomp"> & {
+  readonly windowSize?: number[];
+  readonly seccomp?: Omit<CompiledFilter, "program"> & { readonly program: string };
+};
+
+function toWire({ windowSize, seccomp, ...rest }: InitPlan): WirePlan {
+  return {
+    ...rest,
+    ...(windowSize === undefined ? {} : { windowSize: [...windowSize] }),
+    ...(seccomp === undefined
+      ? {}
+      : { seccomp: { ...seccomp, program: seccomp.program.toBase64() } }),
+  };
+}
+
+function fromWire({ windowSize, seccomp, ...rest }: WirePlan): InitPlan {
+  return {
+    ...rest,
+    ...(windowSize === undefined ? {} : { windowSize: Uint8Array.from(windowSize) }),
+    ...(seccomp === undefined
+      ? {}
+      : { seccomp: { ...seccomp, program: Uint8Array.fromBase64(seccomp.program) } }),
+  };
+}
 
 /**
  * Starts a fresh process as the stage.
@@ -41,9 +66,7 @@ type WirePlan = Omit<InitPlan, "windowSize"> & { readonly windowSize?: number[] 
  */
 export function spawnStage(plan: InitPlan, socket: number): Child {
   const memory = memfdCreate("mydocker-plan");
-  const { windowSize, ...rest } = plan;
-  const wire: WirePlan = windowSize === undefined ? rest : { ...rest, windowSize: [...windowSize] };
-  writeAll(memory, encodeBytes(JSON.stringify(wire)));
+  writeAll(memory, encodeBytes(JSON.stringify(toWire(plan))));
   const passed = [memory, socket, ...(plan.stdio ?? [])];
   if (plan.startSocket !== undefined) passed.push(plan.startSocket);
   for (const fd of passed) fcntl(fd, F_SETFD, 0);
@@ -60,10 +83,8 @@ export function spawnStage(plan: InitPlan, socket: number): Child {
 /** The fresh process: ends in init, or with exit code 0 once it has forked that. */
 export function runStage(argv: readonly string[]): never {
   const [memory = -1, socket = -1] = argv.map(Number);
-  const { windowSize, ...rest }: WirePlan = JSON.parse(readWhole(memory));
+  const plan = fromWire(JSON.parse(readWhole(memory)));
   close(memory);
-  const plan: InitPlan =
-    windowSize === undefined ? rest : { ...rest, windowSize: Uint8Array.from(windowSize) };
   return runBetween(plan, socket);
 }
 

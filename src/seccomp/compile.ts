@@ -4,7 +4,6 @@
  * The number of a call is looked up by binary search among ranges of numbers that fare alike, which
  * has fewer steps than one among numbers: Docker's profile has 370 calls, and 50 ranges.
  */
-import { SECCOMP_FILTER_FLAGS } from "../linux/seccomp.ts";
 import { FAMILIES, type FilterArch } from "./architectures.ts";
 import {
   Assembler,
@@ -16,20 +15,11 @@ import {
   type Target,
 } from "./bpf.ts";
 import { testRules } from "./conditions.ts";
+import { type CompiledFilter, filterFlags } from "./filter.ts";
 import { precompiled } from "./precompiled.ts";
-import { ACTIONS, type Architecture, FLAGS, returnValue, type Seccomp } from "./profile.ts";
+import { ACTIONS, type Architecture, returnValue, type Seccomp } from "./profile.ts";
 import { collectRules, type Decision, type Rule } from "./rules.ts";
 import { X32_SYSCALL_BIT } from "./syscalls_x32.ts";
-
-/** What the kernel is to be given. */
-export interface CompiledFilter {
-  /** an array of struct sock_filter */
-  readonly program: Uint8Array;
-  /** SECCOMP_FILTER_FLAG_* */
-  readonly flags: number;
-  /** Those of `flags` that nobody asked for, which a kernel may refuse. */
-  readonly optionalFlags: number;
-}
 
 const ENOSYS = 38;
 
@@ -240,21 +230,6 @@ function balance(ranges: readonly Range[], from: number, to: number): number {
     left += weight;
   }
   return to - 1;
-}
-
-/** The flags that a profile asks for, and those that it gets anyway. */
-function filterFlags({ flags, syscalls }: Seccomp): { flags: number; optionalFlags: number } {
-  // Without it every thread under a filter pays for speculative store bypass on older kernels.
-  const optionalFlags = flags === undefined ? FLAGS.SECCOMP_FILTER_FLAG_SPEC_ALLOW : 0;
-  let bits: number = optionalFlags;
-  for (const flag of flags ?? []) bits |= FLAGS[flag];
-  if (syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY")) {
-    bits |= SECCOMP_FILTER_FLAGS.SECCOMP_FILTER_FLAG_NEW_LISTENER;
-    // Both return a number; the kernel wants to be told that a failed TSYNC shall be an error then.
-    if ((bits & FLAGS.SECCOMP_FILTER_FLAG_TSYNC) !== 0)
-      bits |= SECCOMP_FILTER_FLAGS.SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-  }
-  return { flags: bits, optionalFlags };
 }
 
 type Machine = "x64" | "arm64";

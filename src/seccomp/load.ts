@@ -7,7 +7,7 @@ import {
   SECCOMP_FILTER_FLAGS,
   setFilter,
 } from "../linux/seccomp.ts";
-import type { CompiledFilter } from "./compile.ts";
+import type { CompiledFilter } from "./filter.ts";
 
 /** A filter ready to be loaded, by this process or a child that was forked from it. */
 export interface PreparedFilter {

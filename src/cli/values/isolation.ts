@@ -1,4 +1,4 @@
-/** Namespace modes and security options, as far as this version has them. */
+/** Namespace modes, as far as this version has them. */
 import type { RunOptions } from "../../engine/run_options.ts";
 import { UsageError } from "../../errors.ts";
 import { quote } from "../quote.ts";
@@ -35,14 +35,4 @@ function parseMode<T extends string>(text: string, modes: readonly T[], kind: st
   if (SHARED_MODES.test(text))
     throw new UsageError(`${kind} mode ${quote(text)} is not supported by this version yet`);
   throw new UsageError(`invalid ${kind} mode`);
-}
-
-/** `--security-opt`: only whether it is no_new_privs, and which way. */
-export function parseSecurityOption(text: string): { readonly noNewPrivileges: boolean } {
-  const [, name = "", value] = /^([^=:]*)(?:[=:](.*))?$/s.exec(text) ?? [];
-  if (name === "no-new-privileges" && (value === undefined || /^(true|false)$/.test(value)))
-    return { noNewPrivileges: value !== "false" };
-  if (/^(seccomp|apparmor|label|systempaths|writable-cgroups)$/.test(name))
-    throw new UsageError(`security option ${quote(name)} is not supported by this version yet`);
-  throw new UsageError(`Invalid --security-opt: ${quote(text)}`);
 }

@@ -3,7 +3,7 @@ import { parseCapability } from "./capability.ts";
 import { parseCpuList } from "./cpuset.ts";
 import { parseCsvRecord } from "./csv.ts";
 import { parseContainerName, parseHostname, parseWorkdir } from "./identity.ts";
-import { parseIpc, parseNetwork, parsePid, parseSecurityOption } from "./isolation.ts";
+import { parseIpc, parseNetwork, parsePid } from "./isolation.ts";
 import { parseCpus, parseInteger } from "./number.ts";
 import { cleanPath } from "./path.ts";
 import { parseSignal } from "./signal.ts";
@@ -178,16 +178,6 @@ table("ipc modes", parseIpc, [
   ["private", "private"],
   ["shareable", new Error('IPC mode "shareable" is not supported by this version yet')],
   ["foo", new Error("invalid IPC mode")],
-]);
-
-table("security options", (text) => parseSecurityOption(text).noNewPrivileges, [
-  ["no-new-privileges", true],
-  ["no-new-privileges=true", true],
-  ["no-new-privileges:true", true],
-  ["no-new-privileges:false", false],
-  ["no-new-privileges=maybe", new Error('Invalid --security-opt: "no-new-privileges=maybe"')],
-  ["seccomp=unconfined", new Error('security option "seccomp" is not supported')],
-  ["foo", new Error('Invalid --security-opt: "foo"')],
 ]);
 
 table("records of comma-separated values", parseCsvRecord, [

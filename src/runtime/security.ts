@@ -1,0 +1,83 @@
+/**
+ * What a process of a container gives up before its command: privileges first, then system calls.
+ *
+ * A filter is loaded as late as can be, right before execve(2), because everything behind it has to
+ * pass it: with a strict profile of somebody's own, nothing of ours may. Without no_new_privs that
+ * takes CAP_SYS_ADMIN (seccomp(2)), which is kept back for it in the permitted set only, and is gone
+ * when the filter is there.
+ */
+import { applyCapabilities, capabilityBits, limitBounding } from "../capabilities/capabilities.ts";
+import {
+  capset,
+  PR_SET_KEEPCAPS,
+  PR_SET_NO_NEW_PRIVS,
+  prctl,
+  setCredentials,
+} from "../linux/process.ts";
+import type { CompiledFilter } from "../seccomp/filter.ts";
+import { loadFilter, prepareFilter } from "../seccomp/load.ts";
+import type { Process } from "./spec.ts";
+
+/** Who a process runs as. */
+interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+}
+
+/** A process that is given up its privileges. */
+export interface Confined {
+  readonly process: Process;
+  readonly user: Identity;
+  /** made before the fork; absent: no system call is filtered */
+  readonly seccomp?: CompiledFilter;
+}
+
+const SYS_ADMIN = capabilityBits(["CAP_SYS_ADMIN"]);
+
+/** The sets with which the command is executed. */
+function capabilitySets({ process: { capabilities }, user }: Confined) {
+  const ambient = capabilityBits(capabilities.ambient);
+  const inheritable = capabilityBits(capabilities.inheritable);
+  // Another user than root has no others once execve(2) is over, so finding and executing the command
+  // must not be helped by them, nor may the reaper keep them, which executes nothing.
+  if (user.uid !== 0) return { effective: ambient, permitted: ambient, inheritable, ambient };
+  return {
+    effective: capabilityBits(capabilities.effective),
+    permitted: capabilityBits(capabilities.permitted),
+    inheritable,
+    ambient,
+  };
+}
+
+/** Whether loading the filter takes a capability. */
+const needsAdmin = ({ process, seccomp }: Confined): boolean =>
+  seccomp !== undefined && !process.noNewPrivileges;
+
+/** Becomes the user, with its capabilities. {@link loadSeccomp} is to follow. */
+export function dropPrivileges(confined: Confined): void {
+  const { process, user } = confined;
+  const sets = capabilitySets(confined);
+  limitBounding(capabilityBits(process.capabilities.bounding));
+  prctl(PR_SET_KEEPCAPS, 1);
+  setCredentials(user.uid, user.gid, user.additionalGids);
+  const kept = needsAdmin(confined) ? SYS_ADMIN : 0n;
+  applyCapabilities({ ...sets, permitted: sets.permitted | kept });
+  if (process.noNewPrivileges) prctl(PR_SET_NO_NEW_PRIVS, 1);
+}
+
+/**
+ * Loads the filter, and drops what was kept for it: the last but execve(2).
+ * @returns the descriptor on which its notifications are answered (close-on-exec), if it has any
+ * @throws MydockerError when the kernel refuses it
+ */
+export function loadSeccomp(confined: Confined): number | undefined {
+  if (confined.seccomp === undefined) return undefined;
+  const filter = prepareFilter(confined.seccomp);
+  if (!needsAdmin(confined)) return loadFilter(filter);
+  const { effective, permitted, inheritable } = capabilitySets(confined);
+  capset(effective | SYS_ADMIN, permitted | SYS_ADMIN, inheritable);
+  const listener = loadFilter(filter);
+  capset(effective, permitted, inheritable);
+  return listener;
+}
