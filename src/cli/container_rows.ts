@@ -27,7 +27,7 @@ export type ContainerRow = Readonly<Record<keyof typeof CONTAINER_HEADINGS, stri
 
 /** @param now milliseconds since 1970 */
 export function containerRow(
-  { record, state }: ContainerSummary,
+  { record, state }: Pick<ContainerSummary, "record" | "state">,
   now: number,
   whole: boolean,
 ): ContainerRow {
@@ -44,14 +44,15 @@ export function containerRow(
     Labels: Object.entries(record.labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(","),
-    Networks: record.options.network,
+    Networks: record.network,
     Names: record.name,
   };
 }
 
-/** `Up 3 minutes`, `Exited (137) 2 hours ago`, `Created`. */
+/** `Up 3 minutes`, `Exited (137) 2 hours ago`, `Created`; `Dead` of one that is damaged. */
 export function statusText(state: ContainerState, now: number): string {
   if (state.status === "created") return "Created";
+  if (state.status === "dead") return "Dead";
   if (state.status === "running") return `Up ${humanAge(state.startedAt, now)}`;
   const { exitCode, finishedAt } = state.exit;
   return `Exited (${exitCode}) ${humanAge(finishedAt, now)} ago`;

@@ -19,7 +19,7 @@ function container(name: string) {
     layers: [],
     command: ["sh", "-c", "echo a long line of words"],
     labels: { b: "2", a: "1" },
-    options: { network: "none" },
+    network: "none",
   };
   // Only what a row shows.
   return { record: record as never, state: { status: "created" } as const };

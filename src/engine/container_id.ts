@@ -8,6 +8,9 @@ export function newContainerId(): string {
   }
 }
 
+/** Whether a text has the form of a whole id. */
+export const isContainerId = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);
+
 /** The beginning of an id, as it is shown. */
 export const shortId = (id: string): string => id.slice(0, 12);
 

@@ -7,58 +7,36 @@
  *   <root>/containers/<id>/{upper,work}     its own layer
  *   <root>/names/<name>                     symbolic link, whose target is the id
  *
- * A container without container.json does not exist: it is made first and removed last.
+ * A directory without container.json is no container: it is one that is being made or removed.
  */
 import { MydockerError } from "../errors.ts";
-import { isErrno } from "../ffi/call.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../linux/fd.ts";
 import {
   ifExists,
   makeDirectories,
   mkdir,
   readFile,
-  readlink,
+  readlinkIfLink,
   replaceFile,
   rmdirIfEmpty,
+  statIfExists,
   symlink,
-  unlink,
   unlinkIfExists,
 } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import type { Spec } from "../runtime/spec.ts";
-import type { RunOptions } from "./run_options.ts";
-
-/** What a container is, from its making to its removal. */
-export interface ContainerRecord {
-  readonly id: string;
-  readonly name: string;
-  /** RFC 3339 */
-  readonly created: string;
-  /** The image as it was asked for; `--rootfs`'s directory otherwise. */
-  readonly image: string;
-  readonly imageId?: string;
-  /** Directories that its own layer lies on, the lowest first. */
-  readonly layers: readonly string[];
-  /** The whole command line of its first process. */
-  readonly command: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly options: RunOptions;
-}
-
-/** How a container ended. */
-export interface ExitRecord {
-  readonly exitCode: number;
-  readonly oomKilled: boolean;
-  /** RFC 3339; absent when it never started */
-  readonly startedAt?: string;
-  /** RFC 3339 */
-  readonly finishedAt: string;
-  /** Why it could not be started, or that it was lost. */
-  readonly error?: string;
-}
+import { isContainerId } from "./container_id.ts";
+import {
+  type ContainerRecord,
+  type ExitRecord,
+  parseContainerRecord,
+  parseExitRecord,
+} from "./container_record.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-const ID = /^[0-9a-f]{64}$/;
 
 /** The containers of one root directory. */
 export class ContainerStore {
@@ -121,15 +99,20 @@ export class ContainerStore {
         }
         if (!isErrno(error, "EEXIST")) throw error;
       }
-      const holder = ifExists(() => readlink(path));
+      const holder = readlinkIfLink(path);
       if (holder !== undefined) return holder;
+      if (statIfExists(path, AT_FDCWD, AT_SYMLINK_NOFOLLOW) === undefined) continue;
+      throw new MydockerError(`${path} is damaged: it is no symbolic link`, {
+        exitCode: 125,
+        hint: "remove that file, or choose another name",
+      });
     }
   }
 
   /** Gives a name back, if it is this container's. */
   releaseName(name: string, id: string): void {
     const path = `${this.#names}/${name}`;
-    if (ifExists(() => readlink(path)) === id) ifExists(() => unlink(path));
+    if (readlinkIfLink(path) === id) unlinkIfExists(path);
   }
 
   writeRecord(record: ContainerRecord): void {
@@ -144,48 +127,87 @@ export class ContainerStore {
     replaceFile(`${this.directory(id)}/exit.json`, JSON.stringify(exit), { durable: true });
   }
 
-  /** @returns undefined when there is no such container, or only the beginnings of one */
+  /**
+   * @returns undefined when there is no such container, or only the beginnings of one
+   * @throws {DamagedContainerError}
+   */
   read(id: string): ContainerRecord | undefined {
-    return readJson<ContainerRecord>(`${this.directory(id)}/container.json`);
+    return readJson(`${this.directory(id)}/container.json`, (value) =>
+      parseContainerRecord(value, id),
+    );
   }
 
+  /** How it ended; undefined when it has not. @throws {DamagedContainerError} */
   readExit(id: string): ExitRecord | undefined {
-    return readJson<ExitRecord>(`${this.directory(id)}/exit.json`);
+    return readJson(`${this.directory(id)}/exit.json`, parseExitRecord);
+  }
+
+  /** Whether it has ended, and its end was written down. */
+  hasExit(id: string): boolean {
+    return statIfExists(`${this.directory(id)}/exit.json`) !== undefined;
+  }
+
+  /** Whether there is a container whose record cannot be read. */
+  isDamaged(id: string): boolean {
+    try {
+      this.read(id);
+      return false;
+    } catch (error) {
+      if (error instanceof DamagedContainerError) return true;
+      throw error;
+    }
+  }
+
+  /** Whether there is anything of a container, were it only the beginnings. */
+  hasFiles(id: string): boolean {
+    return statIfExists(this.directory(id)) !== undefined;
+  }
+
+  /** When its directory was made or last changed, RFC 3339: all that a damaged one says of its age. */
+  changedAt(id: string): string {
+    const seconds = statIfExists(this.directory(id))?.mtime ?? 0;
+    return new Date(seconds * 1000).toISOString();
   }
 
   /** The ids of all containers, and of what is being made or removed. */
   ids(): string[] {
-    return (ifExists(() => readDirectory(this.#containers)) ?? []).filter((id) => ID.test(id));
+    return (ifExists(() => readDirectory(this.#containers)) ?? []).filter(isContainerId);
   }
 
   /**
-   * The container that a person means: by full id, by name, or by the beginning of its id.
+   * The id of the container that a person means: by full id, by name, or by the beginning of its id.
+   * Its record is not looked at.
    * @throws {MydockerError} when there is none, or more than one
    */
-  resolve(reference: string): ContainerRecord {
-    const exact = ID.test(reference) ? this.read(reference) : undefined;
-    if (exact !== undefined) return exact;
-    const named = NAME.test(reference.replace(/^\//, ""))
-      ? ifExists(() => readlink(`${this.#names}/${reference.replace(/^\//, "")}`))
-      : undefined;
-    const byName = named === undefined ? undefined : this.read(named);
-    if (byName !== undefined) return byName;
+  resolve(reference: string): string {
+    if (isContainerId(reference) && this.hasFiles(reference)) return reference;
+    const name = reference.replace(/^\//, "");
+    const named = NAME.test(name) ? readlinkIfLink(`${this.#names}/${name}`) : undefined;
+    if (named !== undefined && isContainerId(named) && this.hasFiles(named)) return named;
     const matches = /^[0-9a-f]+$/.test(reference)
       ? this.ids().filter((id) => id.startsWith(reference))
       : [];
     if (matches.length > 1) {
       throw new MydockerError(`multiple containers found with the id prefix ${reference}`);
     }
-    const found = matches[0] === undefined ? undefined : this.read(matches[0]);
-    if (found === undefined) throw new MydockerError(`No such container: ${reference}`);
-    return found;
+    if (matches[0] === undefined) throw new MydockerError(`No such container: ${reference}`);
+    return matches[0];
+  }
+
+  /** The name that a container has taken, found without its record. */
+  nameOf(id: string): string | undefined {
+    return this.#takenNames().find((name) => readlinkIfLink(`${this.#names}/${name}`) === id);
+  }
+
+  #takenNames(): readonly string[] {
+    return ifExists(() => readDirectory(this.#names)) ?? [];
   }
 
   /**
    * Removes a container's files, and before them its name. The caller owns it.
-   * @param name what it is called; read from its record if not given
+   * @param name what it is called; looked up if not given
    */
-  remove(id: string, name = this.#nameOf(id)): void {
+  remove(id: string, name = this.#nameInRecord(id) ?? this.nameOf(id)): void {
     const directory = this.directory(id);
     if (name !== undefined) this.releaseName(name, id);
     // What a container leaves that wrote nothing takes no look into any directory.
@@ -193,31 +215,44 @@ export class ContainerStore {
     rmdirIfEmpty(`${directory}/work/work`);
     if (!rmdirIfEmpty(`${directory}/work`)) removeTree(`${directory}/work`);
     unlinkIfExists(`${directory}/config.json`);
-    unlinkIfExists(`${directory}/container.json`);
+    try {
+      unlinkIfExists(`${directory}/container.json`);
+    } catch (error) {
+      if (!isErrno(error, "EISDIR", "EPERM")) throw error; // somebody put a directory there
+    }
     if (!rmdirIfEmpty(directory)) removeTree(directory);
   }
 
-  #nameOf(id: string): string | undefined {
+  #nameInRecord(id: string): string | undefined {
     try {
       return this.read(id)?.name;
     } catch (error) {
-      if (error instanceof MydockerError) return undefined; // damaged: recovery looks for the name
+      if (error instanceof DamagedContainerError) return undefined;
       throw error;
     }
   }
-
-  /** Names whose container is gone: the work of an owner that died in between. */
-  releaseNamesOf(id: string): void {
-    for (const name of ifExists(() => readDirectory(this.#names)) ?? []) this.releaseName(name, id);
-  }
 }
 
-function readJson<T>(path: string): T | undefined {
-  const text = ifExists(() => readFile(path));
-  if (text === undefined) return undefined;
+/** A container one of whose files is not what it should be. Others are not affected. */
+export class DamagedContainerError extends MydockerError {
+  override readonly name = "DamagedContainerError";
+}
+
+function readJson<T>(path: string, parse: (value: unknown) => T): T | undefined {
+  let why: string;
+  let cause: unknown;
   try {
-    return JSON.parse(text) as T;
-  } catch (cause) {
-    throw new MydockerError(`${path} is damaged`, { cause });
+    const text = ifExists(() => readFile(path));
+    return text === undefined ? undefined : parse(JSON.parse(text));
+  } catch (error) {
+    cause = error;
+    if (error instanceof SyntaxError) why = "it is not JSON";
+    else if (error instanceof TypeError) why = error.message;
+    else if (error instanceof SysError) why = errnoText(error.errno);
+    else throw error;
   }
+  throw new DamagedContainerError(`${path} is damaged: ${why}`, {
+    cause,
+    hint: "`mydocker rm -f` and its id removes that container",
+  });
 }

@@ -2,9 +2,10 @@
 import type { Paths } from "../paths.ts";
 import { createUpperLayer } from "../storage/overlay.ts";
 import { containerCgroup } from "./container_cgroup.ts";
-import { generateName, newContainerId } from "./container_id.ts";
-import { type ContainerRecord, ContainerStore } from "./container_store.ts";
-import { claimNew, type Ownership } from "./ownership.ts";
+import { generateName, isContainerId, newContainerId } from "./container_id.ts";
+import type { ContainerRecord } from "./container_record.ts";
+import { ContainerStore } from "./container_store.ts";
+import { claim, claimSilently, type Ownership } from "./ownership.ts";
 import type { RootChoice } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
 import { commandOf } from "./spec_builder.ts";
@@ -35,14 +36,14 @@ export function createContainer(
   const id = newContainerId();
   const store = new ContainerStore(paths);
   const cgroup = containerCgroup(id);
-  const ownership = claimNew(paths, { id, remove: options.remove, cgroup });
+  const ownership = claim(paths, { id, remove: options.remove, cgroup });
   undo.defer(() => ownership.release());
   let kept = false;
   let name: string | undefined;
   undo.defer(() => {
     if (!kept) store.remove(id, name);
   });
-  name = claimName(store, options.name, id);
+  name = claimName(paths, store, options.name, id);
   const directory = store.makeDirectory(id);
   const record: ContainerRecord = {
     id,
@@ -70,8 +71,16 @@ export function createContainer(
 }
 
 /** The name that was asked for, or a free one. */
-function claimName(store: ContainerStore, asked: string | undefined, id: string): string {
+function claimName(
+  paths: Paths,
+  store: ContainerStore,
+  asked: string | undefined,
+  id: string,
+): string {
   if (asked !== undefined) {
+    const holder = store.tryClaimName(asked, id);
+    if (holder === undefined) return asked;
+    freeStaleName(paths, store, asked, holder);
     store.claimName(asked, id);
     return asked;
   }
@@ -79,4 +88,15 @@ function claimName(store: ContainerStore, asked: string | undefined, id: string)
     const name = attempt < 10 ? generateName() : `${generateName()}${id.slice(0, 8)}`;
     if (store.tryClaimName(name, id) === undefined) return name;
   }
+}
+
+/** Gives back the name of a container of which there is nothing else: somebody removed its files by hand. */
+function freeStaleName(paths: Paths, store: ContainerStore, name: string, holder: string): void {
+  if (!isContainerId(holder)) return store.releaseName(name, holder);
+  if (store.hasFiles(holder)) return;
+  // Whoever makes a container has its lock before its name.
+  const lock = claimSilently(paths, holder, "");
+  if (lock === undefined) return;
+  if (!store.hasFiles(holder)) store.releaseName(name, holder);
+  lock.abandon();
 }

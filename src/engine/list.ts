@@ -1,7 +1,8 @@
 /** Containers as `ps` shows them. */
 import { processStartTime } from "../linux/proc.ts";
 import type { Paths } from "../paths.ts";
-import { type ContainerRecord, ContainerStore, type ExitRecord } from "./container_store.ts";
+import type { ContainerRecord, ExitRecord } from "./container_record.ts";
+import { ContainerStore, DamagedContainerError } from "./container_store.ts";
 import { type OwnerRecord, readOwner } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 
@@ -14,12 +15,25 @@ export type ContainerState =
       /** RFC 3339 */
       readonly startedAt: string;
     }
-  | { readonly status: "exited"; readonly exit: ExitRecord };
+  | { readonly status: "exited"; readonly exit: ExitRecord }
+  /** One of its files is damaged. */
+  | { readonly status: "dead" };
+
+/** What is listed of a container; of a damaged one all that is known. */
+export interface ListedContainer
+  extends Pick<
+    ContainerRecord,
+    "id" | "name" | "created" | "image" | "imageId" | "command" | "labels"
+  > {
+  readonly network: string;
+}
 
 /** A container with its state at the moment of the look. */
 export interface ContainerSummary {
-  readonly record: ContainerRecord;
+  readonly record: ListedContainer;
   readonly state: ContainerState;
+  /** What is damaged of it, a line each that names the file. */
+  readonly problems: readonly string[];
 }
 
 /** The state that a container's files and its owner amount to. */
@@ -37,14 +51,46 @@ export function stateOf(
 
 /** All containers, the newest first. One that is being made or removed is left out. */
 export function listContainers(paths: Paths): ContainerSummary[] {
-  recover(paths, { thorough: true });
+  recover(paths);
   const store = new ContainerStore(paths);
   return store
     .ids()
-    .flatMap((id): ContainerSummary[] => {
-      const record = store.read(id);
-      if (record === undefined) return [];
-      return [{ record, state: stateOf(readOwner(paths, id), store.readExit(id)) }];
-    })
+    .flatMap((id) => summarize(paths, store, id) ?? [])
     .sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
+}
+
+/** @returns undefined for one that is being made or removed */
+function summarize(paths: Paths, store: ContainerStore, id: string): ContainerSummary | undefined {
+  const problems: string[] = [];
+  const read = <T>(reading: () => T): T | undefined => {
+    try {
+      return reading();
+    } catch (error) {
+      if (!(error instanceof DamagedContainerError)) throw error;
+      problems.push(error.message);
+      return undefined;
+    }
+  };
+  const record = read(() => store.read(id));
+  if (record === undefined && problems.length === 0) return undefined;
+  const exit = read(() => store.readExit(id));
+  const state = stateOf(readOwner(paths, id), exit);
+  return {
+    record:
+      record === undefined ? unreadable(store, id) : { ...record, network: record.options.network },
+    state: problems.length > 0 && state.status !== "running" ? { status: "dead" } : state,
+    problems,
+  };
+}
+
+function unreadable(store: ContainerStore, id: string): ListedContainer {
+  return {
+    id,
+    name: store.nameOf(id) ?? "",
+    created: store.changedAt(id),
+    image: "",
+    command: [],
+    labels: {},
+    network: "",
+  };
 }

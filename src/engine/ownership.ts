@@ -1,27 +1,25 @@
 /**
- * Who works on a container: the process that holds the lock on `<run>/owners/<id>`.
+ * Who works on a container: the process that holds its lock.
  *
- * Whoever makes, runs or removes a container owns it meanwhile. The kernel gives the lock back when
- * its holder dies, whatever killed it (a record lock, which unlike one of flock(2) is not held on by
- * a child that was forked and hangs), so an owner's file that nobody has locked means that work was
- * left half done: the next command finds it and finishes it (recovery.ts). The file is made before
- * anything else of the container's and removed last.
- *
- * To try the lock of each of a thousand running containers would take longer than to start one. So
- * there is `<run>/commands/<pid>.<id>` beside it, made before the owner's file and removed after it,
- * and asking for the process costs one system call that finds nearly all dead ones; `ps` and the
- * other commands that look at all containers try the locks themselves.
+ * Whoever makes, runs or removes a container owns it meanwhile: it locks a byte of `<run>/lock`,
+ * and then makes `<run>/owners/<id>`, before anything else of the container's. That file is removed
+ * last, and then the lock is given back. The kernel does so when the holder dies, whatever killed it
+ * and whether or not its parent has waited for it. (These are record locks, which unlike those of
+ * flock(2) are not held on by a child that was forked and hangs.) So an owner's file whose byte
+ * nobody has locked means that work was left half done: the next command finds it and finishes it
+ * (recovery.ts). To ask for one costs one system call, since all locks are in one file.
  */
 
 import { MydockerError } from "../errors.ts";
-import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
-import { SysError } from "../ffi/call.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
-import { readDirectoryEntries } from "../linux/directory.ts";
-import { close, ftruncate, isRecordLocked, lockRecord, O, open, pwrite } from "../linux/fd.ts";
-import { ifExists, readToEnd, statFd, unlinkIfExists } from "../linux/file.ts";
-import { getpid, processExists } from "../linux/process.ts";
+import { type DirectoryEntry, readDirectoryEntries } from "../linux/directory.ts";
+import { close, ftruncate, O, open, pwrite } from "../linux/fd.ts";
+import { ifExists, readFile, unlinkIfExists } from "../linux/file.ts";
+import { getpid } from "../linux/process.ts";
 import type { ProcessIdentity } from "../linux/process_identity.ts";
+import { byteLockHolder, lockByte, unlockByte } from "../linux/record_lock.ts";
 import type { Paths } from "../paths.ts";
 
 /** What an owner says of its work, for others to read. */
@@ -31,6 +29,8 @@ export interface OwnerRecord {
   readonly remove: boolean;
   /** path of its cgroup in every hierarchy */
   readonly cgroup: string;
+  /** Its own pid: a holder of the lock with another one cleans up behind it. */
+  readonly owner?: number;
   /** The first process, before it runs the command. */
   readonly init?: ProcessIdentity;
   /** The first process, once it runs the command. */
@@ -41,25 +41,42 @@ export interface OwnerRecord {
 }
 
 const ownersIn = (paths: Paths): string => `${paths.run}/owners`;
-const commandsIn = (paths: Paths): string => `${paths.run}/commands`;
 const fileOf = (paths: Paths, id: string): string => `${ownersIn(paths)}/${id}`;
-const noteOf = (paths: Paths, id: string): string => `${commandsIn(paths)}/${getpid()}.${id}`;
+
+/** As many digits of an id as are shown; two bytes for each id are still exact in a number. */
+const DIGITS = 12;
+/** The byte whose lock makes an owner. */
+const ownerByte = (id: string): number => Number.parseInt(id.slice(0, DIGITS), 16) * 2;
+/** The byte whose lock makes the one that removes it. */
+const removerByte = (id: string): number => ownerByte(id) + 1;
+
+const lockFiles = new Map<string, number>();
+
+/**
+ * The file with all locks. A process opens it once and never closes it: to close any descriptor of
+ * it would give up all locks (fcntl_locking(2)).
+ */
+function lockFile(paths: Paths): number {
+  const path = `${paths.run}/lock`;
+  const known = lockFiles.get(path);
+  if (known !== undefined) return known;
+  const fd = open(path, O.O_RDWR | O.O_CREAT, 0o600);
+  lockFiles.set(path, fd);
+  return fd;
+}
 
 /** A lock that is held. The end of the process releases it. */
 export class Ownership {
-  readonly #files: readonly string[];
-
-  /** @param files what says that there is an owner, in the order of its removal */
   constructor(
     readonly record: OwnerRecord,
-    readonly fd: number,
-    files: readonly string[],
-  ) {
-    this.#files = files;
-  }
+    private readonly paths: Paths,
+    /** Of its file; absent when the file system has no room for one. */
+    private readonly fd: number | undefined,
+  ) {}
 
   /** Replaces what the owner says. */
   update(record: OwnerRecord): void {
+    if (this.fd === undefined) return;
     const bytes = encodeBytes(JSON.stringify(record));
     try {
       pwrite(this.fd, bytes, 0);
@@ -67,72 +84,98 @@ export class Ownership {
     } catch (cause) {
       if (!(cause instanceof SysError)) throw cause;
       const why = `${cause.code}: ${errnoText(cause.errno)}`;
-      throw new MydockerError(`cannot write ${this.#files[0]}: ${why}`, { exitCode: 125, cause });
+      const path = fileOf(this.paths, this.record.id);
+      throw new MydockerError(`cannot write ${path}: ${why}`, { exitCode: 125, cause });
     }
   }
 
   /** The work is over: nothing is left to be finished by anybody. */
   release(): void {
-    for (const file of this.#files) unlinkIfExists(file);
-    close(this.fd);
+    unlinkIfExists(fileOf(this.paths, this.record.id));
+    this.abandon();
+  }
+
+  /** Somebody else is to finish the work. */
+  abandon(): void {
+    if (this.fd !== undefined) close(this.fd);
+    unlockByte(lockFile(this.paths), ownerByte(this.record.id));
   }
 }
 
 /**
- * Becomes the owner of a container that is new: nobody else can be but a recovery, which took the
- * file for one that was left, and soon sees that there is nothing to finish.
- */
-export function claimNew(paths: Paths, record: OwnerRecord): Ownership {
-  return take(paths, record, { wait: true });
-}
-
-/**
- * Becomes the owner of a container.
+ * Becomes the owner of a container, to make or to run it.
  * @throws {MydockerError} when another process is
  */
-export function claim(paths: Paths, record: OwnerRecord): Ownership {
-  return take(paths, record, { wait: false });
+export function claim(paths: Paths, said: OwnerRecord): Ownership {
+  const record = { ...said, owner: getpid() };
+  const { id } = record;
+  const [locks, at] = [lockFile(paths), ownerByte(id)];
+  if (!lockByte(locks, at)) {
+    throw new MydockerError(`container ${id.slice(0, 12)} is in use by another command`);
+  }
+  let ownership: Ownership | undefined;
+  try {
+    const fd = open(fileOf(paths, id), O.O_RDWR | O.O_CREAT, 0o600);
+    ownership = new Ownership(record, paths, fd);
+    ownership.update(record);
+    return ownership;
+  } catch (error) {
+    if (ownership === undefined) unlockByte(locks, at);
+    else ownership.release();
+    throw error;
+  }
 }
 
-function take(paths: Paths, record: OwnerRecord, how: { wait: boolean }): Ownership {
-  const path = fileOf(paths, record.id);
-  const note = noteOf(paths, record.id);
-  close(open(note, O.O_WRONLY | O.O_CREAT, 0o600));
-  for (;;) {
-    const fd = open(path, O.O_RDWR | O.O_CREAT, 0o600);
-    if (!lockRecord(fd, how)) {
-      close(fd);
-      unlinkIfExists(note);
-      throw new MydockerError(`container ${record.id.slice(0, 12)} is in use by another command`);
-    }
-    // Between opening and locking the file may have been removed by the one who held the lock.
-    if (statFd(fd).nlink === 0) {
-      close(fd);
-      continue;
-    }
-    const ownership = new Ownership(record, fd, [path, note]);
-    try {
-      ownership.update(record);
-    } catch (error) {
-      ownership.release();
+/**
+ * Becomes the owner of a container, to remove it. That takes no room on the disk: a file that is
+ * empty says enough. Where there is not even room for its name, nobody would finish what we leave
+ * half done; but there soon is, since we remove things.
+ * @returns undefined when another process is
+ */
+export function claimToRemove(paths: Paths, id: string, cgroup: string): Ownership | undefined {
+  const [locks, at] = [lockFile(paths), ownerByte(id)];
+  if (!lockByte(locks, at)) return undefined;
+  let fd: number | undefined;
+  try {
+    fd = open(fileOf(paths, id), O.O_RDWR | O.O_CREAT | O.O_TRUNC, 0o600);
+  } catch (error) {
+    if (!isErrno(error, "ENOSPC", "EDQUOT")) {
+      unlockByte(locks, at);
       throw error;
     }
-    return ownership;
   }
+  return new Ownership({ id, remove: true, cgroup }, paths, fd);
+}
+
+/**
+ * Becomes the owner without telling anybody who comes after us, should we be killed: for work that
+ * is found by other means.
+ * @returns undefined when another process is
+ */
+export function claimSilently(paths: Paths, id: string, cgroup: string): Ownership | undefined {
+  if (!lockByte(lockFile(paths), ownerByte(id))) return undefined;
+  return new Ownership({ id, remove: false, cgroup }, paths, undefined);
+}
+
+/** The right to remove a container, whoever owns it: there is one such process at most. */
+export function claimRemoval(paths: Paths, id: string): Disposable | undefined {
+  const [locks, at] = [lockFile(paths), removerByte(id)];
+  return lockByte(locks, at) ? { [Symbol.dispose]: () => unlockByte(locks, at) } : undefined;
+}
+
+/** The pid of a container's living owner; undefined when it has none, or it is this process. */
+export function ownerOf(paths: Paths, id: string): number | undefined {
+  return byteLockHolder(lockFile(paths), ownerByte(id));
 }
 
 /** What the living owner of a container says; undefined when it has none. */
 export function readOwner(paths: Paths, id: string): OwnerRecord | undefined {
-  const fd = ifExists(() => open(fileOf(paths, id), O.O_RDONLY));
-  if (fd === undefined) return undefined;
-  try {
-    return isRecordLocked(fd) ? parseRecord(decodeBytes(readToEnd(fd))) : undefined;
-  } finally {
-    close(fd);
-  }
+  return ownerOf(paths, id) === undefined ? undefined : readOwnerFile(paths, id);
 }
 
-function parseRecord(text: string | undefined): OwnerRecord | undefined {
+/** What the last owner of a container says, living or not. */
+export function readOwnerFile(paths: Paths, id: string): OwnerRecord | undefined {
+  const text = ifExists(() => readFile(fileOf(paths, id)));
   try {
     return text === undefined ? undefined : (JSON.parse(text) as OwnerRecord);
   } catch {
@@ -148,56 +191,37 @@ export interface Orphan {
   readonly ownership: Ownership;
 }
 
-/** What a dead owner may have left, and the note that it made before. */
-interface Lead {
-  readonly id: string;
-  readonly note?: string;
-}
-
-/** Finds and locks what dead owners left behind. @param thorough tries the lock of every owner */
-export function* takeOrphans(paths: Paths, thorough: boolean): Generator<Orphan> {
-  for (const lead of [...deadCommands(paths), ...(thorough ? allOwners(paths) : [])]) {
-    const { id, note } = lead;
-    const path = fileOf(paths, id);
-    const fd = ifExists(() => open(path, O.O_RDWR));
-    if (fd === undefined || !lockRecord(fd, { wait: false }) || statFd(fd).nlink === 0) {
-      if (fd !== undefined) close(fd);
-      // Nothing was left, or others own the container by now, with a note of their own.
-      if (note !== undefined) unlinkIfExists(note);
+/** Finds and locks what dead owners left behind. */
+export function* takeOrphans(paths: Paths): Generator<Orphan> {
+  for (const { bytes, name } of ownerFiles(paths)) {
+    const locks = lockFile(paths);
+    const at = byteOf(bytes);
+    if (at === undefined || byteLockHolder(locks, at) !== undefined) continue;
+    if (!lockByte(locks, at)) continue;
+    const fd = ifExists(() => open(fileOf(paths, name), O.O_RDWR));
+    if (fd === undefined) {
+      unlockByte(locks, at); // it has just been released, or another command has finished it
       continue;
     }
-    // By this descriptor: to close another one of the file would give up the lock.
-    const record = parseRecord(decodeBytes(readToEnd(fd)));
-    const files = note === undefined ? [path] : [path, note];
-    const ownership = new Ownership(record ?? { id, remove: false, cgroup: "" }, fd, files);
-    yield { id, record, ownership };
+    const record = readOwnerFile(paths, name);
+    const said = record ?? { id: name, remove: false, cgroup: "" };
+    yield { id: name, record, ownership: new Ownership(said, paths, fd) };
   }
 }
 
-/** Leads from the notes of commands whose process is gone. */
-function deadCommands(paths: Paths): Lead[] {
-  const directory = commandsIn(paths);
-  const leads: Lead[] = [];
-  for (const entry of ifExists(() => readDirectoryEntries(directory)) ?? []) {
-    if (processExists(leadingNumber(entry.bytes))) continue;
-    const { name } = entry;
-    leads.push({ id: name.slice(name.indexOf(".") + 1), note: `${directory}/${name}` });
-  }
-  return leads;
-}
+const ownerFiles = (paths: Paths): readonly DirectoryEntry[] =>
+  ifExists(() => readDirectoryEntries(ownersIn(paths))) ?? [];
 
-function allOwners(paths: Paths): Lead[] {
-  return (ifExists(() => readDirectoryEntries(ownersIn(paths))) ?? []).map(({ name }) => ({
-    id: name,
-  }));
-}
-
-/** The number that a name starts with; not worth a string when the process lives. */
-function leadingNumber(name: Uint8Array): number {
+/** {@link ownerByte} of a name that is not worth a string when its owner lives; undefined for none of ours. */
+function byteOf(name: Uint8Array): number | undefined {
+  if (name.length !== 64) return undefined;
   let number = 0;
-  for (const byte of name) {
-    if (byte < 0x30 || byte > 0x39) break;
-    number = number * 10 + byte - 0x30;
+  for (let at = 0; at < DIGITS; at++) {
+    const code = name[at] as number;
+    // 0–9 and a–f
+    const digit = code >= 0x61 ? code - 0x57 : code - 0x30;
+    if (digit < 0 || digit > 15) return undefined;
+    number = number * 16 + digit;
   }
-  return number;
+  return number * 2;
 }

@@ -5,15 +5,13 @@
 
 import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
-import { MydockerError } from "../errors.ts";
-import { ifExists, stat } from "../linux/file.ts";
 import { killProcess } from "../linux/process_identity.ts";
 import { log } from "../log.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
-import { claim, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
+import { claimSilently, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
 import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
 
 /** The exit code of a container whose owner was killed: it was killed with it. */
@@ -21,19 +19,17 @@ const LOST = 137;
 /** How long a killed process may take to end, in milliseconds. */
 const PATIENCE = 10_000;
 
-/**
- * Brings the state directories into order: makes them, and finishes what is half done.
- * @param thorough looks at every container, for a command that does so anyway
- */
-export function recover(paths: Paths, { thorough = false } = {}): void {
+/** Brings the state directories into order: makes them, and finishes what is half done. */
+export function recover(paths: Paths): void {
   const firstSinceBoot = makeStateDirectories(paths);
-  for (const { id, record, ownership } of takeOrphans(paths, thorough)) {
+  for (const { id, record, ownership } of takeOrphans(paths)) {
     try {
       finish(paths, id, record, ownership);
     } catch (error) {
       // One that cannot be cleaned up must not keep others from being used.
       const why = error instanceof Error ? error.message : String(error);
       log.warn(`container ${id.slice(0, 12)} could not be cleaned up: ${why}`);
+      ownership.abandon();
     }
   }
   if (!firstSinceBoot) return;
@@ -45,26 +41,26 @@ export function recover(paths: Paths, { thorough = false } = {}): void {
 function recoverAfterReboot(paths: Paths): void {
   const store = new ContainerStore(paths);
   for (const id of store.ids()) {
-    const record = readable(() => store.read(id));
-    const ended = ifExists(() => stat(`${store.directory(id)}/exit.json`)) !== undefined;
-    if (record !== undefined && !record.options.remove && ended) continue;
-    const owner = { id, remove: record?.options.remove ?? true, cgroup: containerCgroup(id) };
-    const ownership = claimIfFree(paths, owner);
-    if (ownership !== undefined) finish(paths, id, owner, ownership);
+    if (!wasLeft(store, id)) continue;
+    const ownership = claimSilently(paths, id, containerCgroup(id));
+    if (ownership === undefined) continue; // a command that was started since has it
+    // It may have ended it, or finished this, before we had the lock.
+    if (wasLeft(store, id)) finish(paths, id, undefined, ownership);
+    else ownership.release();
   }
 }
 
-/** @returns undefined when a command that was started since has it */
-function claimIfFree(paths: Paths, owner: OwnerRecord): Ownership | undefined {
-  try {
-    return claim(paths, owner);
-  } catch (error) {
-    if (error instanceof MydockerError) return undefined;
-    throw error;
-  }
+/** Whether a container that nobody owns was not ended in good order. */
+function wasLeft(store: ContainerStore, id: string): boolean {
+  const record = readable(() => store.read(id));
+  if (record === undefined) return !store.isDamaged(id);
+  return record.options.remove || !store.hasExit(id);
 }
 
-/** Kills what still runs, gives everything back, and says how the container ended. */
+/**
+ * Kills what still runs, gives everything back, and says how the container ended.
+ * @param record what its owner said; undefined when it said nothing, or there was none since the boot
+ */
 function finish(
   paths: Paths,
   id: string,
@@ -72,25 +68,31 @@ function finish(
   ownership: Ownership,
 ): void {
   const store = new ContainerStore(paths);
-  for (const process of [record?.init, record?.process]) {
-    if (process !== undefined) killProcess(process, PATIENCE);
-  }
-  openCgroup(readLayout(), containerCgroup(id)).remove();
-  removeEtcFiles(paths, id);
+  stopAndRelease(paths, id, record);
   const container = readable(() => store.read(id));
-  if (container === undefined || record === undefined || record.remove) {
+  const remove = record?.remove ?? container?.options.remove ?? true;
+  if (remove || (container === undefined && !store.isDamaged(id))) {
     store.remove(id);
-    store.releaseNamesOf(id);
-  } else {
+  } else if (!store.hasExit(id)) {
+    // A container is started once: if its end is written down, that is how it ended.
     store.writeExit(id, {
       exitCode: LOST,
       oomKilled: false,
-      ...(record.process === undefined ? {} : { startedAt: record.process.startedAt }),
+      ...(record?.process === undefined ? {} : { startedAt: record.process.startedAt }),
       finishedAt: new Date().toISOString(),
       error: "the command that ran it was killed",
     });
   }
   ownership.release();
+}
+
+/** Kills what a dead owner left running, and removes what a container has only while it runs. */
+export function stopAndRelease(paths: Paths, id: string, record: OwnerRecord | undefined): void {
+  for (const process of [record?.init, record?.process]) {
+    if (process !== undefined) killProcess(process, PATIENCE);
+  }
+  openCgroup(readLayout(), containerCgroup(id)).remove();
+  removeEtcFiles(paths, id);
 }
 
 /** A damaged file harms its own container only. */

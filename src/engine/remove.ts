@@ -1,68 +1,86 @@
 /** `rm`: containers that have ended, or by force any. */
-
-import { readLayout } from "../cgroups/layout.ts";
-import { openCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
-import { killProcess } from "../linux/process_identity.ts";
+import { processState } from "../linux/proc.ts";
+import { identify, killProcess } from "../linux/process_identity.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
-import { type ContainerRecord, ContainerStore } from "./container_store.ts";
-import { removeEtcFiles } from "./etc_files.ts";
+import { ContainerStore } from "./container_store.ts";
 import { stateOf } from "./list.ts";
-import { claim, type Ownership, readOwner } from "./ownership.ts";
-import { recover } from "./recovery.ts";
+import {
+  claimRemoval,
+  claimToRemove,
+  type Ownership,
+  ownerOf,
+  readOwner,
+  readOwnerFile,
+} from "./ownership.ts";
+import { recover, stopAndRelease } from "./recovery.ts";
 
 /** How long the command that runs a container may take to notice that it has ended, in milliseconds. */
 const PATIENCE = 10_000;
 
 /**
- * Removes a container by name, id or prefix.
- * @param force kills it first if it runs
+ * Removes a container by name, id or prefix. Of several commands that want to, one does.
+ * @param force kills it first if it runs, and the command that runs it if that does not let go
  * @throws {MydockerError} when there is none, or it runs and is not to be killed
  */
 export function removeContainer(paths: Paths, reference: string, force: boolean): void {
   recover(paths);
   const store = new ContainerStore(paths);
-  const container = store.resolve(reference);
-  const { id } = container;
-  const owner = readOwner(paths, id);
-  const state = stateOf(owner, undefined);
-  if (state.status === "running") {
-    if (!force) {
-      throw new MydockerError(
-        `cannot remove container "/${container.name}": container is running`,
-        { hint: "stop it first, or use `rm -f`" },
-      );
-    }
-    if (owner?.process !== undefined) killProcess(owner.process, PATIENCE);
+  const id = store.resolve(reference);
+  using removal = claimRemoval(paths, id);
+  if (removal === undefined) {
+    throw new MydockerError(`removal of container ${reference} is already in progress`);
   }
-  const ownership = takeOver(paths, container, force);
-  if (ownership === undefined) {
-    // Whoever ran it has removed it, as asked to with --rm; or another `rm` was there before us.
-    if (owner?.process !== undefined && owner.remove) return;
-    throw new MydockerError(`No such container: ${reference}`);
+  const gone = () => new MydockerError(`No such container: ${reference}`);
+  if (!store.hasFiles(id)) throw gone();
+  const ownership = takeOver(paths, id, force);
+  // Whoever ran it removes it, with --rm.
+  if (!store.hasFiles(id)) {
+    ownership.release();
+    if (force) return;
+    throw gone();
   }
-  openCgroup(readLayout(), containerCgroup(id)).remove();
-  removeEtcFiles(paths, id);
   store.remove(id);
   ownership.release();
 }
 
-/** Becomes the owner as soon as the present one lets go. @returns undefined when the container is gone by then */
-function takeOver(paths: Paths, { id }: ContainerRecord, force: boolean): Ownership | undefined {
-  const store = new ContainerStore(paths);
-  const record = { id, remove: true, cgroup: containerCgroup(id) };
+/**
+ * Becomes the owner as soon as the present one lets go.
+ * @throws {MydockerError} when it does not
+ */
+function takeOver(paths: Paths, id: string, force: boolean): Ownership {
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
-    try {
-      const ownership = claim(paths, record);
-      if (store.read(id) !== undefined) return ownership;
-      ownership.release();
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof MydockerError) || Date.now() >= deadline) throw error;
-      // It may have been starting when we looked first.
-      const running = force ? readOwner(paths, id)?.process : undefined;
-      if (running !== undefined) killProcess(running, PATIENCE);
+    const last = readOwnerFile(paths, id);
+    const ownership = claimToRemove(paths, id, containerCgroup(id));
+    if (ownership !== undefined) {
+      stopAndRelease(paths, id, last);
+      return ownership;
     }
+    const owner = readOwner(paths, id);
+    const isRunning = stateOf(owner, undefined).status === "running";
+    const isLate = Date.now() >= deadline;
+    if (!force) {
+      const name = new ContainerStore(paths).nameOf(id) ?? id.slice(0, 12);
+      if (isRunning) {
+        throw new MydockerError(`cannot remove container "/${name}": container is running`, {
+          hint: "stop it first, or use `rm -f`",
+        });
+      }
+      if (isLate) throw new MydockerError(`container ${name} is in use by another command`);
+      continue;
+    }
+    if (isRunning && owner?.process !== undefined) killProcess(owner.process, PATIENCE);
+    const holder = ownerOf(paths, id);
+    // One that only cleans up behind a dead owner, whose word this is, lets go by itself.
+    if (holder === undefined || holder !== owner?.owner) continue;
+    if (isLate || processState(holder) === "T") killOwner(paths, id, holder);
   }
+}
+
+/** SIGKILL to the command that runs a container; what it leaves is ours to finish. */
+function killOwner(paths: Paths, id: string, pid: number): void {
+  const identity = identify(pid);
+  // Only what has the lock after it was identified is the one that had it before.
+  if (identity !== undefined && ownerOf(paths, id) === pid) killProcess(identity, PATIENCE);
 }

@@ -4,7 +4,7 @@ import { makeDirectories, statIfExists } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 
 /** Changes with what is in the run directory: a newer executable makes what an older one did not. */
-const LAYOUT = 2;
+const LAYOUT = 3;
 
 /** An empty directory on which every container's root is mounted, each in its own mount namespace. */
 export const attachPoint = (paths: Paths): string => `${paths.run}/root.${LAYOUT}`;
@@ -20,7 +20,6 @@ export function makeStateDirectories(paths: Paths): boolean {
   if (statIfExists(attachPoint(paths)) !== undefined) return false;
   attempt(paths.run, () => {
     makeDirectories(`${paths.run}/owners`);
-    makeDirectories(`${paths.run}/commands`);
     makeDirectories(etcDirectory(paths));
   });
   attempt(paths.root, () => {

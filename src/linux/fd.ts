@@ -206,52 +206,6 @@ export function fcntl(fd: number, command: number, argument = 0): number {
   return check("fcntl", () => ({ fd, command, argument }), libc.fcntl(fd, command, argument));
 }
 
-// struct flock, asm-generic/fcntl.h
-const recordLock = defineStruct({
-  type: "i16",
-  whence: "i16",
-  start: "i64",
-  len: "i64",
-  pid: "i32",
-});
-const F_GETLK = 5;
-const F_SETLK = 6;
-const F_SETLKW = 7;
-const F_RDLCK = 0;
-const F_WRLCK = 1;
-const F_UNLCK = 2;
-
-/**
- * A record lock on the whole file (fcntl_locking(2)): this process's own. A forked child does not
- * have it, and it goes when the process ends, or closes any descriptor of the file.
- * @returns false when another process has it and `wait` is not set
- */
-export function lockRecord(fd: number, { wait }: { wait: boolean }): boolean {
-  const lock = recordLock.alloc();
-  recordLock.set(lock, "type", F_WRLCK);
-  for (;;) {
-    try {
-      const locked = checkUnless(
-        "fcntl",
-        ["EAGAIN", "EACCES"],
-        () => ({ fd, command: wait ? "F_SETLKW" : "F_SETLK" }),
-        libc.fcntl_ptr(fd, wait ? F_SETLKW : F_SETLK, lock),
-      );
-      return locked !== undefined;
-    } catch (error) {
-      if (!isErrno(error, "EINTR")) throw error;
-    }
-  }
-}
-
-/** Whether another process has a record lock on the file. */
-export function isRecordLocked(fd: number): boolean {
-  const lock = recordLock.alloc();
-  recordLock.set(lock, "type", F_RDLCK);
-  check("fcntl", () => ({ fd, command: "F_GETLK" }), libc.fcntl_ptr(fd, F_GETLK, lock));
-  return recordLock.get(lock, "type") !== F_UNLCK;
-}
-
 /** flock(2). Throws EWOULDBLOCK (EAGAIN) with LOCK_NB when another holds it. */
 export function flock(fd: number, operation: number): void {
   retryInterrupted(() => check("flock", () => ({ fd, operation }), libc.flock(fd, operation)));

@@ -32,6 +32,11 @@ export const command = defineCommand({
     const { listContainers } = await import("../../../engine/list.ts");
     const { statePaths } = await import("../../../paths.ts");
     const all = listContainers(statePaths());
+    const problems = all.flatMap((each) => each.problems);
+    if (problems.length > 0) {
+      const { log } = await import("../../../log.ts");
+      for (const problem of problems) log.warn(problem);
+    }
     const newest = values.latest ? 1 : (values.last ?? -1);
     const shown =
       newest > 0

@@ -1,0 +1,108 @@
+/** What a command leaves that died or hangs, and commands that come at once for one container. */
+
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { readStat } from "../helpers/leaks.ts";
+import { waitFor } from "../helpers/wait.ts";
+
+const engine = useEngine();
+const SLEEP = ["busybox", "sh", "-c", "echo ready; sleep 1000"];
+
+/** `mydocker run OPTIONS… sh -c 'sleep'`, killed, and whose parent does not wait for it until it is disposed of. */
+async function zombie(...options: string[]): Promise<AsyncDisposable> {
+  const folder = engine.directory(`zombie-${options.join("")}`);
+  const script = `"$MYDOCKER" run ${options.join(" ")} ${SLEEP.slice(0, 3).join(" ")} '${SLEEP[3]}' >out & echo $! >pid; exec sleep 1000`;
+  const parent = Bun.spawn(["bash", "-c", script], { cwd: folder, env: { ...engine.env } });
+  engine.track(parent);
+  const line = (file: string) =>
+    waitFor(file, () => {
+      const path = join(folder, file);
+      const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+      return text.endsWith("\n") && text.trim();
+    });
+  await line("out");
+  const pid = Number(await line("pid"));
+  process.kill(pid, "SIGKILL");
+  await waitFor("a zombie", () => readStat(pid)?.state === "Z");
+  return {
+    async [Symbol.asyncDispose]() {
+      parent.kill("SIGKILL");
+      await parent.exited;
+    },
+  };
+}
+
+test("a run that was killed, but not waited for, is cleaned up by the next command of any kind", async () => {
+  await using _zombie = await zombie("--name", "undead");
+  expect((await engine.call(["images", "-q"])).exitCode).toBe(0);
+  expect(readdirSync(join(engine.runFolder, "owners"))).toEqual([]);
+  const [id = ""] = readdirSync(join(engine.root, "containers"));
+  expect(existsSync(join(engine.root, "containers", id, "exit.json"))).toBe(true);
+  expect((await engine.call(["rm", "undead"])).out).toBe("undead");
+});
+
+test("the name of a --rm run that was killed, but not waited for, can be taken", async () => {
+  await using _zombie = await zombie("--rm", "--name", "again");
+  const { exitCode, out, err } = await engine.run(["--name", "again", "busybox", "echo", "mine"]);
+  expect([exitCode, out, err]).toEqual([0, "mine", ""]);
+});
+
+test("rm -f removes a container whose command is stopped by SIGSTOP", async () => {
+  for (const options of [[], ["--rm"]]) {
+    const running = engine.start(["run", ...options, "--name", "stopped", ...SLEEP]);
+    await running.waitForOutput(/ready/);
+    running.kill("SIGSTOP");
+    await waitFor("stopped", () => readStat(running.pid)?.state === "T");
+    const { exitCode, out, err } = await engine.call(["rm", "-f", "stopped"]);
+    expect([exitCode, out, err]).toEqual([0, "stopped", ""]);
+    expect((await running.end()).signal).toBe("SIGKILL");
+    expect((await engine.call(["ps", "-aq"])).out).toBe("");
+  }
+});
+
+test("of several rm -f of one container, one says that it removed it", async () => {
+  for (const options of [[], ["--rm"]]) {
+    const running = engine.start(["run", ...options, "--name", "contested", ...SLEEP]);
+    await running.waitForOutput(/ready/);
+    const results = await Promise.all(
+      Array.from({ length: 8 }, () => engine.call(["rm", "-f", "contested"])),
+    );
+    expect(results.filter(({ out }) => out === "contested")).toHaveLength(1);
+    for (const { exitCode, out, err } of results.filter((result) => result.out === "")) {
+      expect([exitCode, out]).toEqual([1, ""]);
+      expect(err).toMatch(
+        /^mydocker: (No such container: contested|removal of container contested is already in progress)$/,
+      );
+    }
+    await running.end();
+    expect((await engine.call(["ps", "-aq"])).out).toBe("");
+  }
+});
+
+test("how a container ended is not overwritten by the recovery of its killed command", async () => {
+  await engine.call(["run", "--name", "ended", "busybox", "sh", "-c", "exit 7"]);
+  const [id = ""] = readdirSync(join(engine.root, "containers"));
+  // As it is when the command is killed between writing the end down and letting go.
+  const owner = { id, remove: false, cgroup: `/mydocker/${id}` };
+  writeFileSync(join(engine.runFolder, "owners", id), JSON.stringify(owner));
+  const { out } = await engine.call(["ps", "-a", "--format", "{{.Status}}"]);
+  expect(out).toStartWith("Exited (7)");
+  expect(readdirSync(join(engine.runFolder, "owners"))).toEqual([]);
+  await engine.call(["rm", "ended"]);
+});
+
+test("after a reboot, what ran is told as lost, and what ended as it ended", async () => {
+  await engine.call(["run", "--name", "ended", "busybox", "sh", "-c", "exit 7"]);
+  const running = engine.start(["run", "--name", "ran", ...SLEEP]);
+  await running.waitForOutput(/ready/);
+  running.kill("SIGKILL");
+  await running.end();
+  rmSync(engine.runFolder, { recursive: true });
+  const { out } = await engine.call(["ps", "-a", "--format", "{{.Names}} {{.Status}}"]);
+  expect(out).toMatch(/^ran Exited \(137\).*\nended Exited \(7\)/);
+  expect((await engine.call(["rm", "ended", "ran"])).exitCode).toBe(0);
+});
+
+leavesNothingBehind(engine);
