@@ -168,6 +168,34 @@ describe("mounts", () => {
     ]);
   });
 
+  test("of the caller take the place of those below, too, which they would hide", () => {
+    const tmpfs = (target: string) => ({ type: "tmpfs", target, options: [] }) as const;
+    const destinations = (target: string) =>
+      build({ mounts: [tmpfs(target)] }).mounts.map(({ destination }) => destination);
+    expect(destinations("/sys").filter((path) => path.startsWith("/sys"))).toEqual(["/sys"]);
+    expect(destinations("/dev").slice(-5)).toEqual([
+      ...["/dev", "/dev/pts", "/dev/mqueue", "/dev/shm", "/etc/hosts"],
+    ]);
+  });
+
+  test("of the host's /dev leave a terminal its own devpts, and nothing else", () => {
+    const dev = {
+      type: "bind",
+      source: "/dev",
+      target: "/dev",
+      readonly: true,
+      createSource: true,
+      recursive: true,
+    } as const;
+    const destinations = (tty: boolean) =>
+      build({ tty, mounts: [dev] })
+        .mounts.map(({ destination }) => destination)
+        .filter((path) => path.startsWith("/dev"));
+    expect(destinations(false)).toEqual(["/dev"]);
+    expect(destinations(true)).toEqual(["/dev", "/dev/pts"]);
+    expect(at({ mounts: [dev] }, "/dev")[0]?.options).toEqual(["rbind", "rprivate", "ro", "rro"]);
+  });
+
   test("at the same place twice, or at the root, are refused", () => {
     const tmpfs = (target: string) => ({ type: "tmpfs", target, options: [] }) as const;
     expect(() => build({ mounts: [tmpfs("/a"), tmpfs("/b/../a/")] })).toThrow("Duplicate");
@@ -176,7 +204,8 @@ describe("mounts", () => {
 
   test("in /proc are refused, but for files that describe the machine", () => {
     const at = (target: string) => ({ mounts: [{ type: "tmpfs", target, options: [] } as const] });
-    expect(() => build(at("/proc"))).toThrow("inside /proc");
+    expect(() => build(at("/proc"))).toThrow("not of type proc");
+    expect(() => build(at("/proc/self"))).toThrow("inside /proc");
     expect(() => build(at("/x/../proc/sys"))).toThrow("inside /proc");
     expect(() => build(at("/proc/meminfo"))).not.toThrow();
     expect(() => build(at("/processes"))).not.toThrow();

@@ -2,6 +2,7 @@
 import type { Resources } from "../cgroups/resources.ts";
 import { MydockerError } from "../errors.ts";
 import type { NamespaceEntry } from "../namespaces/namespaces.ts";
+import { REPLACEABLE_IN_PROC } from "../rootfs/proc_guard.ts";
 import type { Device, Mount, Process, Spec } from "../runtime/spec.ts";
 import { grantedCapabilities } from "./capability_options.ts";
 import {
@@ -161,17 +162,21 @@ function maskedPaths(processors: number): string[] {
   return [...MASKED_PATHS, ...throttles];
 }
 
-/** Docker's mounts, then the container's files and the caller's, parents before what lies in them. */
+/**
+ * Docker's mounts, then the container's files and the caller's, parents before what lies in them
+ * (moby: daemon/oci_linux.go, withMounts). One of the caller's replaces Docker's at the same place,
+ * and those below it, which it would hide.
+ */
 function buildMounts({ options, host, etcFiles }: SpecRequest): Mount[] {
   const asked = options.mounts.map(toMount);
-  const taken = new Set<string>();
-  for (const { destination } of asked) {
+  const taken = new Map<string, Mount>();
+  for (const mount of asked) {
+    const { destination } = mount;
     if (taken.has(destination)) {
       throw new MydockerError(`Duplicate mount point: ${destination}`, { exitCode: 125 });
     }
-    taken.add(destination);
+    taken.set(destination, mount);
   }
-  const defaults = DEFAULT_MOUNTS.map((mount) => adjust(mount, options));
   const cgroups =
     host.cgroupMounts.length > 0
       ? host.cgroupMounts
@@ -183,24 +188,28 @@ function buildMounts({ options, host, etcFiles }: SpecRequest): Mount[] {
             options: CGROUP_OPTIONS,
           },
         ];
-  const free = ({ destination }: Mount) => !taken.has(destination);
-  const own = [...defaults, ...cgroups.map((mount) => adjust(mount, options))].filter(free);
-  const others = [...etcFiles.filter(free), ...asked];
-  return [...own, ...others.toSorted((a, b) => depth(a) - depth(b))];
+  const defaults: Mount[] = [];
+  const inside: Mount[] = [];
+  for (const mount of [...DEFAULT_MOUNTS, ...cgroups]) {
+    const { destination } = mount;
+    if (taken.has(destination)) continue;
+    const below = [...taken.values()].find((user) =>
+      destination.startsWith(`${user.destination}/`),
+    );
+    if (below === undefined) defaults.push(adjust(mount, options));
+    else if (belongsInside(mount, below, options)) inside.push(adjust(mount, options));
+  }
+  const files = etcFiles.filter(({ destination }) => !taken.has(destination));
+  const others = [...inside, ...files, ...asked];
+  return [...defaults, ...others.toSorted((a, b) => depth(a) - depth(b))];
 }
 
-/** Files that say how much of the machine there is, for which lxcfs has others (runc: checkProcMount). */
-const REPLACEABLE_IN_PROC: ReadonlySet<string> = new Set([
-  "/proc/cpuinfo",
-  "/proc/diskstats",
-  "/proc/meminfo",
-  "/proc/stat",
-  "/proc/swaps",
-  "/proc/uptime",
-  "/proc/loadavg",
-  "/proc/slabinfo",
-  "/proc/net/dev",
-]);
+/** Whether one of Docker's mounts is had inside of one of the caller's. */
+function belongsInside(mount: Mount, user: Mount, { tty }: RunOptions): boolean {
+  if (user.destination !== "/dev") return false;
+  // A new /dev needs them all. A /dev of the host has its own, but a terminal is never one of the host's.
+  return user.type === "tmpfs" || (tty && mount.destination === "/dev/pts");
+}
 
 const depth = ({ destination }: Mount): number =>
   destination.split("/").filter((part) => part !== "").length;
@@ -227,11 +236,15 @@ function toMount(request: MountRequest): Mount {
   if (destination === "/") {
     throw new MydockerError("invalid mount: destination can't be '/'", { exitCode: 125 });
   }
-  if (/^\/proc(\/|$)/.test(destination) && !REPLACEABLE_IN_PROC.has(destination)) {
+  if (destination.startsWith("/proc/") && !REPLACEABLE_IN_PROC.has(destination)) {
     // What guards the host's /proc would be written to, and read from, somewhere else.
     throw new MydockerError(`${destination} cannot be mounted because it is inside /proc`, {
       exitCode: 125,
     });
+  }
+  if (destination === "/proc" && request.type === "tmpfs") {
+    const message = "/proc cannot be mounted because it is not of type proc";
+    throw new MydockerError(message, { exitCode: 125 });
   }
   if (request.type === "tmpfs") {
     // The caller's options come last: `exec` takes `noexec` back.
@@ -242,6 +255,7 @@ function toMount(request: MountRequest): Mount {
     request.recursive ? "rbind" : "bind",
     request.propagation ?? "rprivate",
     ...(request.readonly ? ["ro"] : []),
+    ...(request.readonly && request.recursive ? ["rro"] : []),
   ];
   return { destination, type: "bind", source: request.source, options };
 }

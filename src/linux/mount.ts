@@ -13,17 +13,24 @@ export const MS = {
   MS_NOEXEC: 8,
   MS_SYNCHRONOUS: 16,
   MS_REMOUNT: 32,
+  MS_MANDLOCK: 64,
+  MS_DIRSYNC: 128,
+  MS_NOSYMFOLLOW: 256,
   MS_NOATIME: 1024,
   MS_NODIRATIME: 2048,
   MS_BIND: 4096,
   MS_MOVE: 8192,
   MS_REC: 16384,
+  MS_SILENT: 32768,
+  MS_POSIXACL: 1 << 16,
   MS_UNBINDABLE: 1 << 17,
   MS_PRIVATE: 1 << 18,
   MS_SLAVE: 1 << 19,
   MS_SHARED: 1 << 20,
   MS_RELATIME: 1 << 21,
+  MS_I_VERSION: 1 << 23,
   MS_STRICTATIME: 1 << 24,
+  MS_LAZYTIME: 1 << 25,
 } as const;
 
 export const MNT_DETACH = 2;
@@ -41,12 +48,19 @@ export const MOUNT_ATTR = {
   MOUNT_ATTR_NODEV: 4,
   MOUNT_ATTR_NOEXEC: 8,
   MOUNT_ATTR_NOATIME: 0x10,
+  MOUNT_ATTR_STRICTATIME: 0x20,
+  MOUNT_ATTR_NODIRATIME: 0x80,
+  MOUNT_ATTR_IDMAP: 0x100000,
+  MOUNT_ATTR_NOSYMFOLLOW: 0x200000,
 } as const;
+/** All of the access-time setting, which is one value and not bits: it is cleared whole, then set (mount_setattr(2)). */
+export const MOUNT_ATTR__ATIME = 0x70;
 
 // linux/magic.h
 export const CGROUP_SUPER_MAGIC = 0x27e0eb;
 export const CGROUP2_SUPER_MAGIC = 0x63677270;
 export const PROC_SUPER_MAGIC = 0x9fa0;
+export const DEVPTS_SUPER_MAGIC = 0x1cd1;
 
 /** mount(2). */
 export function mount(
@@ -98,7 +112,7 @@ export function cloneTree(dirfd: number, path: string, recursive: boolean): numb
   );
 }
 
-/** move_mount(2) from one descriptor onto another. */
+/** move_mount(2) from one descriptor onto another. @param name of the target, for an error */
 export function moveMount(fromFd: number, toFd: number, name = ""): void {
   const empty = cString("");
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
@@ -116,21 +130,61 @@ const mountAttr = defineStruct({
   usernsFd: "u64",
 });
 
+/** What mount_setattr(2) is to change. */
+export interface MountChange {
+  /** MOUNT_ATTR_* bits; an access-time setting needs {@link MOUNT_ATTR__ATIME} in `clear` */
+  readonly set?: number;
+  readonly clear?: number;
+  /** MS_PRIVATE, MS_SLAVE, MS_SHARED or MS_UNBINDABLE */
+  readonly propagation?: number;
+  /** also of all mounts below */
+  readonly recursive?: boolean;
+  /** with MOUNT_ATTR_IDMAP: the user namespace whose mappings are the mount's */
+  readonly userNamespace?: number;
+}
+
 /** mount_setattr(2) on the mount that `fd` names. */
-export function mountSetAttributes(
-  fd: number,
-  change: { set?: number; clear?: number; propagation?: number; recursive?: boolean },
-): void {
+export function mountSetAttributes(fd: number, change: MountChange): void {
   const attr = mountAttr.alloc();
   mountAttr.set(attr, "attrSet", change.set ?? 0);
   mountAttr.set(attr, "attrClr", change.clear ?? 0);
   mountAttr.set(attr, "propagation", change.propagation ?? 0);
+  mountAttr.set(attr, "usernsFd", change.userNamespace ?? 0);
   const flags = AT_EMPTY_PATH | (change.recursive === true ? OPEN_TREE.AT_RECURSIVE : 0);
   check(
     "mount_setattr",
     () => ({ fd, flags: new Flags(MOUNT_ATTR, change.set ?? 0) }),
     libc.mount_setattr(SYS.mount_setattr, fd, cString(""), flags, attr, mountAttr.size),
   );
+}
+
+/** fsopen(2). @returns a descriptor on which a file system of this type is configured */
+export function openFileSystem(type: string): number {
+  const FSOPEN_CLOEXEC = 1;
+  return check(
+    "fsopen",
+    () => ({ name: type }),
+    libc.fsopen(SYS.fsopen, cString(type), FSOPEN_CLOEXEC),
+  );
+}
+
+/** fsconfig(2): one parameter of a file system, with a value or as a flag. */
+export function setFileSystemParameter(fd: number, key: string, value?: string): void {
+  const [FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING] = [0, 1];
+  const command = value === undefined ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
+  const text = value === undefined ? null : cString(value);
+  check(
+    "fsconfig",
+    () => ({ name: key, value }),
+    libc.fsconfig(SYS.fsconfig, fd, command, cString(key), text, 0),
+  );
+}
+
+/** The magic number of the file system that a descriptor's file is on (fstatfs(2), linux/magic.h). */
+export function fileSystemMagicOf(fd: number): number {
+  const buffer = new Uint8Array(128);
+  check("fstatfs", () => ({ fd }), libc.fstatfs(fd, buffer));
+  return Number(new DataView(buffer.buffer).getBigInt64(0, true));
 }
 
 /** The file system's magic number at `path` (statfs(2), linux/magic.h). */

@@ -3,8 +3,10 @@
  * RESOLVE_IN_ROOT, so a symbolic link or ".." ends inside the root whatever is swapped while we
  * walk (CVE-2021-30465), and what is made is made on a held descriptor (CVE-2024-45310).
  */
+import { isErrno } from "../ffi/call.ts";
 import { close, O, openat, openat2, openat2IfExists, RESOLVE } from "../linux/fd.ts";
 import { mkdirIfMissing, readlinkIfLink } from "../linux/file.ts";
+import { explain, RootfsError } from "./rootfs_error.ts";
 
 const IN_ROOT = RESOLVE.RESOLVE_IN_ROOT | RESOLVE.RESOLVE_NO_MAGICLINKS;
 
@@ -14,15 +16,17 @@ export interface FollowOptions {
   readonly followLinks?: boolean;
 }
 
+const resolution = ({ followLinks = true }: FollowOptions): number =>
+  followLinks ? IN_ROOT : IN_ROOT | RESOLVE.RESOLVE_NO_SYMLINKS;
+
 /** Opens `path` inside the root as an O_PATH descriptor. */
 export function openInRoot(
   rootFd: number,
   path: string,
   flags = 0,
-  { followLinks = true }: FollowOptions = {},
+  options: FollowOptions = {},
 ): number {
-  const resolve = followLinks ? IN_ROOT : IN_ROOT | RESOLVE.RESOLVE_NO_SYMLINKS;
-  return openat2(rootFd, path, O.O_PATH | flags, resolve);
+  return openat2(rootFd, path, O.O_PATH | flags, resolution(options));
 }
 
 /** {@link openInRoot} for what may not be there: undefined then. */
@@ -30,10 +34,9 @@ export function openInRootIfExists(
   rootFd: number,
   path: string,
   flags = 0,
-  { followLinks = true }: FollowOptions = {},
+  options: FollowOptions = {},
 ): number | undefined {
-  const resolve = followLinks ? IN_ROOT : IN_ROOT | RESOLVE.RESOLVE_NO_SYMLINKS;
-  return openat2IfExists(rootFd, path, O.O_PATH | flags, resolve);
+  return openat2IfExists(rootFd, path, O.O_PATH | flags, resolution(options));
 }
 
 /** Opens a file inside the root for reading; undefined when there is none. */
@@ -44,43 +47,99 @@ export function openForReading(rootFd: number, path: string): number | undefined
 /** How many links that lead to what is not there yet are followed, as the kernel follows others (path_resolution(7)). */
 const LINKS = 40;
 
-/** Opens the directory `path` inside the root, making what is missing with mode 0755. @returns an O_PATH descriptor */
+/**
+ * Opens the directory `path` inside the root, making what is missing with mode 0755.
+ * @returns an O_PATH descriptor
+ * @throws {RootfsError} that names the part of the path that is no directory, or cannot be made
+ */
 export function makeDirectoryInRoot(
   rootFd: number,
   path: string,
   options: FollowOptions = {},
   links = LINKS,
 ): number {
-  const found = openInRootIfExists(rootFd, path, O.O_DIRECTORY, options);
+  const found = findInRoot(rootFd, path, O.O_DIRECTORY, options);
   if (found !== undefined) return found;
   const { parent, name } = splitPath(path);
   const directory = makeDirectoryInRoot(rootFd, parent, options, links);
   try {
-    if (!mkdirIfMissing(name, 0o755, directory)) {
+    if (!making(path, () => mkdirIfMissing(name, 0o755, directory))) {
       const target = linkTarget(directory, parent, name, links);
-      if (target !== undefined) return makeDirectoryInRoot(rootFd, target, options, links - 1);
+      if (target !== undefined && options.followLinks !== false)
+        return makeDirectoryInRoot(rootFd, target, options, links - 1);
     }
   } finally {
     close(directory);
   }
   // By the whole path again: what was made is found there, or something was swapped meanwhile.
-  return openInRoot(rootFd, path, O.O_DIRECTORY, options);
+  return openAgain(rootFd, path, O.O_DIRECTORY, options);
 }
 
-/** Opens the file `path` inside the root, making it (empty) and its directories when missing. @returns an O_PATH descriptor */
-export function makeFileInRoot(rootFd: number, path: string, links = LINKS): number {
-  const found = openInRootIfExists(rootFd, path);
+/**
+ * Opens the file `path` inside the root, making it (empty) and its directories when missing.
+ * @returns an O_PATH descriptor
+ * @throws {RootfsError} as {@link makeDirectoryInRoot}
+ */
+export function makeFileInRoot(
+  rootFd: number,
+  path: string,
+  options: FollowOptions = {},
+  links = LINKS,
+): number {
+  const found = findInRoot(rootFd, path, 0, options);
   if (found !== undefined) return found;
   const { parent, name } = splitPath(path);
-  const directory = makeDirectoryInRoot(rootFd, parent, {}, links);
+  const directory = makeDirectoryInRoot(rootFd, parent, options, links);
   try {
     const target = linkTarget(directory, parent, name, links);
-    if (target !== undefined) return makeFileInRoot(rootFd, target, links - 1);
-    close(openat(directory, name, O.O_CREAT | O.O_EXCL | O.O_WRONLY | O.O_NOFOLLOW, 0o644));
+    if (target !== undefined && options.followLinks !== false)
+      return makeFileInRoot(rootFd, target, options, links - 1);
+    making(path, () =>
+      close(openat(directory, name, O.O_CREAT | O.O_EXCL | O.O_WRONLY | O.O_NOFOLLOW, 0o644)),
+    );
   } finally {
     close(directory);
   }
-  return openInRoot(rootFd, path);
+  return openAgain(rootFd, path, 0, options);
+}
+
+function making<T>(path: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    const hint = isErrno(error, "EROFS") ? "; what is mounted on has to be there already" : "";
+    throw explain(error, `make ${path}`, hint);
+  }
+}
+
+function findInRoot(
+  rootFd: number,
+  path: string,
+  flags: number,
+  options: FollowOptions,
+): number | undefined {
+  try {
+    return openInRootIfExists(rootFd, path, flags, options);
+  } catch (error) {
+    throw explainWalk(error, path, options);
+  }
+}
+
+function openAgain(rootFd: number, path: string, flags: number, options: FollowOptions): number {
+  try {
+    return openInRoot(rootFd, path, flags, options);
+  } catch (error) {
+    throw explainWalk(error, path, options);
+  }
+}
+
+function explainWalk(error: unknown, path: string, { followLinks = true }: FollowOptions): unknown {
+  if (isErrno(error, "ENOTDIR"))
+    return new RootfsError(`${path} is not a directory`, { cause: error });
+  if (isErrno(error, "ELOOP", "EXDEV") && !followLinks) {
+    return new RootfsError(`${path} leads through a symbolic link of the image`, { cause: error });
+  }
+  return explain(error, path);
 }
 
 /**

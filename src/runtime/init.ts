@@ -16,12 +16,13 @@ import {
 import { accept } from "../linux/socket.ts";
 import { joinNamespaces, needsStage } from "../namespaces/join.ts";
 import { isNew } from "../namespaces/namespaces.ts";
+import { openConsole } from "../rootfs/console.ts";
 import { AccountError, resolveAccount } from "./account.ts";
 import { executeCommand, findCommand } from "./command.ts";
 import { type Entry, enterProcess, type ResolvedUser, takeDescriptors } from "./enter.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
-import { beginRoot, enterRoot, finishRoot, openConsole, setUpNamespaces } from "./prepare.ts";
+import { beginRoot, enterRoot, finishRoot, setUpNamespaces } from "./prepare.ts";
 import { awaitSignal, tell } from "./protocol.ts";
 import { explainOpenFiles } from "./rlimits.ts";
 import { StartError } from "./start_error.ts";

@@ -1,5 +1,5 @@
 /** The part of init that works with the host still in sight: namespaces, mounts, kernel parameters. */
-import { AT_FDCWD, close, fdPath, O, open, openat } from "../linux/fd.ts";
+import { AT_FDCWD, close, fdPath, O, open } from "../linux/fd.ts";
 import { chdir, chroot, fchdir, writeControl } from "../linux/file.ts";
 import {
   cloneTree,
@@ -14,11 +14,9 @@ import {
 } from "../linux/mount.ts";
 import { CLONE, setdomainname, sethostname, unshare } from "../linux/process.ts";
 import { bringLoopbackUp } from "../linux/socket.ts";
-import { openPeer, unlockTerminal } from "../linux/tty.ts";
 import { isNew } from "../namespaces/namespaces.ts";
-import { applyRootfs, cloneBindSources } from "../rootfs/apply.ts";
+import { cloneBindSources, RootfsBuilder } from "../rootfs/apply.ts";
 import type { MountOp } from "../rootfs/plan.ts";
-import { makeFileInRoot, openInRoot } from "../rootfs/safe_path.ts";
 import type { InitPlan } from "./init_plan.ts";
 import type { Spec } from "./spec.ts";
 import { makeWorkingDirectory } from "./working_directory.ts";
@@ -26,6 +24,7 @@ import { makeWorkingDirectory } from "./working_directory.ts";
 /** What waits until the creator has made what it shows, and where it goes. */
 interface Waiting {
   readonly rootFd: number;
+  readonly rootfs: RootfsBuilder;
   readonly late: readonly MountOp[];
   readonly shown: readonly MountOp[];
   readonly sources: ReturnType<typeof cloneBindSources>;
@@ -37,15 +36,17 @@ export function beginRoot(plan: InitPlan): Waiting {
   const sources = cloneBindSources(plan.mounts.filter((op) => !shown.includes(op)));
   mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
   const rootFd = mountRoot(plan);
-  applyRootfs(rootFd, early, sources);
-  return { rootFd, late, shown, sources };
+  const rootfs = new RootfsBuilder(rootFd);
+  rootfs.apply(early, sources);
+  return { rootFd, rootfs, late, shown, sources };
 }
 
 /** Joins the cgroups, and mounts what the creator has made meanwhile. */
-export function finishRoot(plan: InitPlan, { rootFd, late, shown, sources }: Waiting): void {
+export function finishRoot(plan: InitPlan, waiting: Waiting): void {
+  const { rootFd, rootfs, late, shown, sources } = waiting;
   for (const file of plan.joinFiles) writeControl(file, "0");
   if (isNew(plan.spec.linux.namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
-  applyRootfs(rootFd, late, new Map([...sources, ...cloneBindSources(shown)]));
+  rootfs.apply(late, new Map([...sources, ...cloneBindSources(shown)]));
   makeWorkingDirectory(rootFd, plan.spec.process.cwd);
 }
 
@@ -55,8 +56,9 @@ export function finishRoot(plan: InitPlan, { rootFd, late, shown, sources }: Wai
  */
 function splitPlan({ mounts, awaits }: InitPlan): Record<"early" | "late" | "shown", MountOp[]> {
   const shown = mounts.filter((op) => op.op === "bind" && awaits.includes(op.target));
-  // A cgroup2 file system shows the cgroup that its mounter is in (cgroup_namespaces(7)).
-  const waits = (op: MountOp) => shown.includes(op) || (op.op === "mount" && op.type === "cgroup2");
+  // A cgroup file system shows the cgroup that its mounter is in (cgroup_namespaces(7)).
+  const waits = (op: MountOp) =>
+    shown.includes(op) || (op.op === "mount" && op.type.startsWith("cgroup"));
   const first = mounts.findIndex(waits);
   const at = first === -1 ? mounts.length : first;
   return { early: mounts.slice(0, at), late: mounts.slice(at), shown };
@@ -97,26 +99,6 @@ export function setUpNamespaces({ hostname, domainname, linux, process }: Spec):
   for (const [name, value] of Object.entries(sysctl)) {
     writeControl(`/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`, value);
   }
-}
-
-/** The master of a new terminal in the container's own devpts, and its slave on /dev/console. */
-export function openConsole(root: number): number {
-  const ptmx = openTerminal(root);
-  const slave = openPeer(ptmx);
-  const tree = cloneTree(slave, "", false);
-  const target = makeFileInRoot(root, "/dev/console");
-  moveMount(tree, target, "/dev/console");
-  for (const fd of [target, tree, slave]) close(fd);
-  return ptmx;
-}
-
-/** The master of a new terminal in the devpts of the root that `root` names. */
-export function openTerminal(root: number): number {
-  const pts = openInRoot(root, "/dev/pts", O.O_DIRECTORY);
-  const ptmx = openat(pts, "ptmx", O.O_RDWR | O.O_NOCTTY | O.O_NOFOLLOW);
-  close(pts);
-  unlockTerminal(ptmx);
-  return ptmx;
 }
 
 /** Makes the root that `rootFd` names the root of this namespace; the old one is out of reach. */
