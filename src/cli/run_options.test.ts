@@ -38,6 +38,8 @@ test("nothing asked for is Docker's default", () => {
     env: [],
     labels: {},
     mounts: [],
+    devices: [],
+    deviceRules: [],
     network: "none",
     pid: "private",
     ipc: "private",

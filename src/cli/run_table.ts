@@ -2,7 +2,9 @@
 import { getcwd } from "../linux/file.ts";
 import type { OptionTable } from "./option_table.ts";
 import { parseCapability } from "./values/capability.ts";
+import { parseCgroupParent } from "./values/cgroup.ts";
 import { parseCpuList } from "./values/cpuset.ts";
+import { parseDevice, parseDeviceRule } from "./values/device.ts";
 import { parseContainerName, parseHostname, parseWorkdir } from "./values/identity.ts";
 import { parseIpc, parseNetwork, parsePid, parseUts } from "./values/isolation.ts";
 import { parseEnv, parseLabel, parseSysctl } from "./values/key_values.ts";
@@ -27,6 +29,12 @@ export const RUN_OPTIONS = {
     value: "capability",
     description: "Drop a Linux capability, or ALL",
     parse: parseCapability,
+  },
+  "cgroup-parent": {
+    type: "value",
+    value: "cgroup",
+    description: "Make the container's cgroup in this one",
+    parse: parseCgroupParent,
   },
   cidfile: {
     type: "value",
@@ -73,6 +81,19 @@ export const RUN_OPTIONS = {
     value: "list",
     description: "Memory nodes it may use, such as 0-1",
     parse: parseCpuList,
+  },
+  device: {
+    type: "list",
+    value: "src[:dst[:rwm]]",
+    description: "Add a device of the host, or a directory of devices",
+    parse: parseDevice,
+    complete: "file",
+  },
+  "device-cgroup-rule": {
+    type: "list",
+    value: "rule",
+    description: "Allow devices by number, such as 'c 10:229 rwm'",
+    parse: parseDeviceRule,
   },
   domainname: {
     type: "value",
@@ -309,14 +330,11 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   attach: "a",
   "blkio-weight": "",
   "blkio-weight-device": "",
-  "cgroup-parent": "",
   cgroupns: "",
   "cpu-rt-period": "",
   "cpu-rt-runtime": "",
   detach: "d",
   "detach-keys": "",
-  device: "",
-  "device-cgroup-rule": "",
   "device-read-bps": "",
   "device-read-iops": "",
   "device-write-bps": "",

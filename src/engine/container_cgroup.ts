@@ -4,8 +4,9 @@ import type { Cgroup } from "../cgroups/manager.ts";
 import type { Mount } from "../runtime/spec.ts";
 import { CGROUP_OPTIONS } from "./defaults.ts";
 
-/** The path of a container's cgroup in every hierarchy. */
-export const containerCgroup = (id: string): string => `/mydocker/${id}`;
+/** The path of a container's cgroup in every hierarchy. @param parent of `--cgroup-parent` */
+export const containerCgroup = (id: string, parent = "/mydocker"): string =>
+  `${parent === "/" ? "" : parent}/${id}`;
 
 /** With cgroup v1: a tmpfs with a directory for each hierarchy, which shows the container's own cgroup. */
 export function cgroupMounts(layout: CgroupLayout, cgroup: Cgroup): Mount[] {

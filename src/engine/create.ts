@@ -35,7 +35,7 @@ export function createContainer(
   const command = commandOf({ ...options, args: root.args }, root.config);
   const id = newContainerId();
   const store = new ContainerStore(paths);
-  const cgroup = containerCgroup(id);
+  const cgroup = containerCgroup(id, options.cgroupParent);
   const ownership = claim(paths, { id, remove: options.remove, cgroup });
   undo.defer(() => ownership.release());
   let kept = false;

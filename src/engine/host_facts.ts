@@ -1,9 +1,22 @@
 /** What this machine has that a container's configuration depends on. */
 import { capabilityNames } from "../capabilities/capabilities.ts";
+import { SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
 import { readDirectory } from "../linux/directory.ts";
-import { ifExists, lstat, readFile, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT } from "../linux/file.ts";
+import {
+  ifExists,
+  lstat,
+  readFile,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  type Stat,
+  stat,
+} from "../linux/file.ts";
 import { permittedCapabilities } from "../linux/process.ts";
 import type { Device } from "../runtime/spec.ts";
+import type { HostNodes } from "./device_options.ts";
 
 /** The capabilities that this process holds. */
 export function ownCapabilities(): string[] {
@@ -34,26 +47,50 @@ const NOT_PASSED = new Set([
   ".udev",
 ]);
 
-/** The device nodes in the host's /dev, for `--privileged`. */
-export function hostDevices(directory = "/dev"): Device[] {
+/** The device nodes in a directory and below; links are passed over. */
+function devicesIn(directory: string, left: ReadonlySet<string>): Device[] {
   return readDirectory(directory).flatMap((name): Device[] => {
-    if (NOT_PASSED.has(name)) return [];
+    if (left.has(name)) return [];
     const path = `${directory}/${name}`;
     const file = ifExists(() => lstat(path));
     if (file === undefined) return [];
-    const kind = file.mode & S_IFMT;
-    if (kind === S_IFDIR) return hostDevices(path);
-    if (kind !== S_IFCHR && kind !== S_IFBLK) return [];
-    return [
-      {
-        path,
-        type: kind === S_IFCHR ? "c" : "b",
-        major: file.rdevMajor,
-        minor: file.rdevMinor,
-        fileMode: file.mode & 0o777,
-        uid: file.uid,
-        gid: file.gid,
-      },
-    ];
+    if ((file.mode & S_IFMT) === S_IFDIR) return devicesIn(path, left);
+    return toDevice(path, file);
   });
 }
+
+function toDevice(path: string, file: Stat): Device[] {
+  const kind = file.mode & S_IFMT;
+  if (kind !== S_IFCHR && kind !== S_IFBLK) return [];
+  return [
+    {
+      path,
+      type: kind === S_IFCHR ? "c" : "b",
+      major: file.rdevMajor,
+      minor: file.rdevMinor,
+      fileMode: file.mode & 0o777,
+      uid: file.uid,
+      gid: file.gid,
+    },
+  ];
+}
+
+/** The device nodes of the host, for `--privileged` and `--device`. */
+export const hostNodes: HostNodes = {
+  all: () => devicesIn("/dev", NOT_PASSED),
+  at(path) {
+    try {
+      const file = stat(path);
+      if ((file.mode & S_IFMT) !== S_IFDIR) {
+        const found = toDevice("", file);
+        return found.length === 0 ? "not a device node" : found;
+      }
+      const found = devicesIn(path, new Set());
+      if (found.length === 0) return "no device node in this directory";
+      return found.map((node) => ({ ...node, path: node.path.slice(path.length) }));
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      return errnoText(error.errno);
+    }
+  },
+};

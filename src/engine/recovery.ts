@@ -91,8 +91,14 @@ export function stopAndRelease(paths: Paths, id: string, record: OwnerRecord | u
   for (const process of [record?.init, record?.process]) {
     if (process !== undefined) killProcess(process, PATIENCE);
   }
-  openCgroup(readLayout(), containerCgroup(id)).remove();
+  openCgroup(readLayout(), record?.cgroup || recordedCgroup(paths, id)).remove();
   removeEtcFiles(paths, id);
+}
+
+/** Where the container's record says that its cgroup is, when no owner says it. */
+function recordedCgroup(paths: Paths, id: string): string {
+  const container = readable(() => new ContainerStore(paths).read(id));
+  return containerCgroup(id, container?.options.cgroupParent);
 }
 
 /** A damaged file harms its own container only. */

@@ -29,6 +29,27 @@ export interface UlimitRequest {
   readonly hard: number;
 }
 
+/** `--device HOST[:CONTAINER[:rwm]]`. */
+export interface DeviceRequest {
+  /** absolute path of the host: a device, or a directory of devices */
+  readonly source: string;
+  /** absolute path in the container */
+  readonly target: string;
+  /** of `r`, `w` and `m` */
+  readonly access: string;
+}
+
+/** `--device-cgroup-rule`: what may be used, whether or not there is a node for it. */
+export interface DeviceRuleRequest {
+  readonly allow: true;
+  readonly type: "a" | "b" | "c";
+  /** -1: every one */
+  readonly major: number;
+  readonly minor: number;
+  /** of `r`, `w` and `m` */
+  readonly access: string;
+}
+
 /** Limits; what is absent is not limited. -1 means "unlimited" where Docker allows it. */
 export interface ResourceRequest {
   /** bytes */
@@ -84,6 +105,10 @@ export interface RunOptions {
   readonly env: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly mounts: readonly MountRequest[];
+  readonly devices: readonly DeviceRequest[];
+  readonly deviceRules: readonly DeviceRuleRequest[];
+  /** `--cgroup-parent`: absolute in every hierarchy, clean; `/` is the root cgroup */
+  readonly cgroupParent?: string;
   readonly network: "none" | "host";
   readonly pid: "private" | "host";
   readonly ipc: "private" | "host";

@@ -7,7 +7,6 @@ import type { Device, Mount, Process, Spec } from "../runtime/spec.ts";
 import { grantedCapabilities } from "./capability_options.ts";
 import {
   CGROUP_OPTIONS,
-  DEFAULT_DEVICES,
   DEFAULT_MOUNTS,
   DEFAULT_PATH,
   MASKED_PATHS,
@@ -36,8 +35,6 @@ export interface HostFacts {
   readonly cgroupVersion: 1 | 2;
   /** count of processors that may be there, for paths that exist once for each */
   readonly processors: number;
-  /** device nodes of the host's /dev; asked for with `--privileged` only */
-  readonly devices: () => readonly Device[];
 }
 
 /** What a config.json is made of. */
@@ -48,6 +45,7 @@ export interface SpecRequest {
   readonly host: HostFacts;
   readonly cgroupsPath: string;
   readonly resources: Resources;
+  readonly devices: readonly Device[];
   /** /etc/hostname, /etc/hosts and /etc/resolv.conf: files of the host */
   readonly etcFiles: readonly Mount[];
 }
@@ -96,7 +94,7 @@ export function buildSpec(request: SpecRequest): Spec {
       netDevices: {},
       cgroupsPath: request.cgroupsPath,
       resources: request.resources,
-      devices: options.privileged ? host.devices() : DEFAULT_DEVICES,
+      devices: request.devices,
       sysctl: sysctlsOf(options),
       maskedPaths: isOpen(options) ? [] : maskedPaths(host.processors),
       readonlyPaths: isOpen(options) ? [] : READONLY_PATHS,

@@ -17,9 +17,10 @@ import type { CompiledFilter } from "../seccomp/filter.ts";
 import { explainOverlay, planOverlay } from "../storage/overlay.ts";
 import { cgroupMounts } from "./container_cgroup.ts";
 import type { CreatedContainer } from "./create.ts";
+import { containerDevices } from "./device_options.ts";
 import { etcMounts, removeEtcFiles, writeEtcFiles } from "./etc_files.ts";
 import type { Pipes } from "./foreground.ts";
-import { hostDevices, hostName, ownCapabilities, possibleProcessors } from "./host_facts.ts";
+import { hostName, hostNodes, ownCapabilities, possibleProcessors } from "./host_facts.ts";
 import type { Ownership } from "./ownership.ts";
 import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -49,7 +50,11 @@ export function startContainer(
   const { id, options } = record;
   const layout = readLayout();
   const { cgroup: cgroupsPath } = container.ownership.record;
-  const resources = toResources(options.resources, () => countsSwap(layout));
+  const devices = containerDevices(options, hostNodes);
+  const resources = {
+    ...toResources(options.resources, () => countsSwap(layout)),
+    devices: devices.rules,
+  };
   const cgroup = planCgroup(layout, cgroupsPath, resources);
   const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
   const spec = buildSpec({
@@ -58,6 +63,7 @@ export function startContainer(
     image: root.config,
     cgroupsPath,
     resources,
+    devices: devices.nodes,
     etcFiles: etcMounts(paths, id),
     host: {
       hostname,
@@ -65,7 +71,6 @@ export function startContainer(
       cgroupMounts: cgroupMounts(layout, cgroup),
       cgroupVersion: layout.mode === "v2" ? 2 : 1,
       processors: possibleProcessors(),
-      devices: hostDevices,
     },
   });
   undo.defer(() => cgroup.remove());

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { parseCapability } from "./capability.ts";
+import { parseCgroupParent } from "./cgroup.ts";
 import { parseCpuList } from "./cpuset.ts";
 import { parseCsvRecord } from "./csv.ts";
+import { parseDevice, parseDeviceRule } from "./device.ts";
 import { parseContainerName, parseHostname, parseWorkdir } from "./identity.ts";
 import { parseIpc, parseNetwork, parsePid } from "./isolation.ts";
 import { parseCpus, parseInteger } from "./number.ts";
@@ -199,4 +201,33 @@ table("clean paths", cleanPath, [
   ["/..", "/"],
   ["//a/./b/", "/a/b"],
   ["/a/../../b", "/b"],
+]);
+
+const NULL = "/dev/null";
+table("devices", parseDevice, [
+  [NULL, { source: NULL, target: NULL, access: "rwm" }],
+  ["/dev/null:r", { source: NULL, target: NULL, access: "r" }],
+  ["/dev/null:/dev/x", { source: NULL, target: "/dev/x", access: "rwm" }],
+  ["/dev/../dev/null:/a/../b:mr", { source: NULL, target: "/b", access: "mr" }],
+  ["/dev/null:/dev/x:rr", new Error("bad mode specified: rr")],
+  ["/dev/null:/dev/x:", new Error("bad mode specified: ")],
+  ["/dev/null:x", new Error("x is not an absolute path")],
+  ["null", new Error("null is not an absolute path")],
+  ["", new Error("invalid device specification: ")],
+  ["/a:/b:r:w", new Error("invalid device specification: /a:/b:r:w")],
+]);
+
+table("device rules", parseDeviceRule, [
+  ["c 10:229 rwm", { allow: true, type: "c", major: 10, minor: 229, access: "rwm" }],
+  ["a *:* m", { allow: true, type: "a", major: -1, minor: -1, access: "m" }],
+  ["c 10 rwm", new Error("invalid device cgroup format 'c 10 rwm'")],
+  ["d 1:1 r", new Error("invalid device cgroup format 'd 1:1 r'")],
+  ["c 1:1 r\nx", new Error("invalid device cgroup format")],
+]);
+
+table("cgroup parents", parseCgroupParent, [
+  ["", undefined],
+  ["a/b", "/a/b"],
+  ["/a/../../b/", "/b"],
+  ["../..", "/"],
 ]);
