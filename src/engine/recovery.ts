@@ -5,6 +5,8 @@
 
 import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
+import { cleanUpImages } from "../images/collect.ts";
+import { openImageStore } from "../images/store.ts";
 import { killProcess } from "../linux/process_identity.ts";
 import { log } from "../log.ts";
 import type { Paths } from "../paths.ts";
@@ -32,9 +34,19 @@ export function recover(paths: Paths): void {
       ownership.abandon();
     }
   }
+  finishImages(paths);
   if (!firstSinceBoot) return;
   recoverAfterReboot(paths);
   markStateDirectories(paths);
+}
+
+function finishImages(paths: Paths): void {
+  try {
+    cleanUpImages(openImageStore(paths.root));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    log.warn(`what a killed command left of an image could not be removed: ${why}`);
+  }
 }
 
 /** What was running when the machine went down has no owner's file any more. */

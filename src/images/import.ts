@@ -1,12 +1,12 @@
 /** `mydocker import`: a root file system's tar becomes an image of one layer. */
 import { MydockerError } from "../errors.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
+import { collectLayers } from "./collect.ts";
 import { applyChanges } from "./config_changes.ts";
 import { type ExpansionLimits, readArchive } from "./decompress.ts";
 import { LayerWriter, placeLayer } from "./layer.ts";
 import { writeName } from "./names.ts";
 import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
-import { collectLayers } from "./remove.ts";
 import type { ImageStore } from "./store.ts";
 import { TarError } from "./tar_header.ts";
 
@@ -39,7 +39,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "
  * mean in a layer, as they do to Docker.
  *
  * Nothing counts as an image until everything is written out; a crash or an error leaves nothing
- * but a directory that the next writing command removes.
+ * but a directory that the next command removes.
  * @param fd the archive, read to its end
  * @param name what to call the image; it is taken from an image that has it
  * @throws {InvalidReferenceError}

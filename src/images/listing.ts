@@ -1,5 +1,6 @@
 /** `mydocker images` and `tag`. */
 import { MydockerError } from "../errors.ts";
+import { SysError } from "../ffi/call.ts";
 import type { Image } from "./image.ts";
 import { listNames, writeName } from "./names.ts";
 import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
@@ -27,8 +28,10 @@ export function listImages(store: ImageStore): ImageListing {
   const images: ListedImage[] = [];
   const problems: MydockerError[] = [];
   const note = (error: unknown) => {
-    if (!(error instanceof MydockerError)) throw error;
-    problems.push(error);
+    if (error instanceof MydockerError) problems.push(error);
+    else if (error instanceof SysError)
+      problems.push(new MydockerError(error.message, { cause: error }));
+    else throw error;
   };
   const listed = listNames(store.layout);
   listed.problems.forEach(note);

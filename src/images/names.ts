@@ -2,8 +2,8 @@
 
 import { MydockerError } from "../errors.ts";
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
-import { isErrno } from "../ffi/call.ts";
-import { readDirectory } from "../linux/directory.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import { readDirectory, removeTree } from "../linux/directory.ts";
 import { AT_FDCWD, close, flock, fsync, LOCK_EX, O, open, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
@@ -18,7 +18,13 @@ import {
 } from "../linux/file.ts";
 import { SHA256 } from "./image_config.ts";
 import type { StoreLayout } from "./layout.ts";
-import { formatReference, parseReference, type Reference } from "./reference.ts";
+import {
+  familiarReference,
+  formatReference,
+  InvalidReferenceError,
+  parseReference,
+  type Reference,
+} from "./reference.ts";
 import type { Staging } from "./staging.ts";
 
 /** What a name stands for. */
@@ -30,15 +36,20 @@ export interface NameRecord {
   readonly embedded: boolean;
 }
 
-/** @throws {MydockerError} when the record is damaged */
+/** A name whose file does not say what it stands for. Other names are not affected. */
+export class DamagedNameError extends MydockerError {
+  override readonly name = "DamagedNameError";
+}
+
+/** @throws {DamagedNameError} */
 export function readName(layout: StoreLayout, reference: Reference): NameRecord | undefined {
   return readRecord(layout.name(reference));
 }
 
 function readRecord(path: string): NameRecord | undefined {
-  const bytes = ifExists(() => readFileBytes(path));
-  if (bytes === undefined) return undefined;
   try {
+    const bytes = ifExists(() => readFileBytes(path));
+    if (bytes === undefined) return undefined;
     const record = JSON.parse(decodeBytes(bytes));
     if (!SHA256.test(record.id)) throw new TypeError("bad id");
     return {
@@ -46,11 +57,27 @@ function readRecord(path: string): NameRecord | undefined {
       reference: parseReference(record.reference),
       embedded: record.embedded === true,
     };
-  } catch (error) {
-    throw new MydockerError(`an image's name is damaged: ${path}`, {
-      cause: error,
-      hint: "remove that file, and tag the image again",
+  } catch (cause) {
+    if (cause instanceof SysError && cause.code !== "EISDIR") throw cause;
+    const name = nameInPath(path);
+    throw new DamagedNameError(`an image's name is damaged: ${path}`, {
+      cause,
+      hint:
+        name === undefined
+          ? "remove that file, and import the image again"
+          : `\`mydocker rmi -f ${name}\` removes it`,
     });
+  }
+}
+
+/** The name that a file is for, if it is not the digest of a long one ({@link StoreLayout.name}). */
+function nameInPath(path: string): string | undefined {
+  const text = path.slice(path.lastIndexOf("/") + 1).replaceAll("%2F", "/");
+  try {
+    return text.includes("/") ? familiarReference(parseReference(text)) : undefined;
+  } catch (error) {
+    if (error instanceof InvalidReferenceError) return undefined;
+    throw error;
   }
 }
 
@@ -108,8 +135,11 @@ export function writeName(
   for (;;) {
     const locked = lockName(path);
     if (locked !== undefined) {
-      if (options.onlyIfAbsent !== true) rename(temporary, path);
-      close(locked);
+      try {
+        if (options.onlyIfAbsent !== true) replaceName(temporary, path);
+      } finally {
+        close(locked);
+      }
       break;
     }
     try {
@@ -121,6 +151,34 @@ export function writeName(
     }
   }
   syncDirectory(layout.names);
+}
+
+function replaceName(temporary: string, path: string): void {
+  try {
+    rename(temporary, path);
+  } catch (error) {
+    if (!isErrno(error, "EISDIR")) throw error;
+    removeTree(path); // somebody put a directory there
+    rename(temporary, path);
+  }
+}
+
+/** Removes the file of a name that is damaged. @returns whether there was one */
+export function removeDamagedName(layout: StoreLayout, reference: Reference): boolean {
+  const path = layout.name(reference);
+  const locked = lockName(path);
+  if (locked === undefined) return false;
+  try {
+    readRecord(path);
+    return false;
+  } catch (error) {
+    if (!(error instanceof DamagedNameError)) throw error;
+    removeTree(path);
+  } finally {
+    close(locked);
+  }
+  syncDirectory(layout.names);
+  return true;
 }
 
 /** Takes a name away from an image. @returns whether it was that image's */

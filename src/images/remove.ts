@@ -1,21 +1,20 @@
 /** `mydocker rmi`: names and images go, and the layers that no image has any more. */
 import { MydockerError } from "../errors.ts";
-import { readDirectory } from "../linux/directory.ts";
-import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
-import { ifExists, rename, syncDirectory } from "../linux/file.ts";
+import { LOCK_EX } from "../linux/fd.ts";
+import { rename, statIfExists, syncDirectory } from "../linux/file.ts";
+import { collectLayers } from "./collect.ts";
 import { DamagedImageError } from "./image.ts";
-import { SHA256 } from "./image_config.ts";
-import { hexOf, sha256Hex } from "./layout.ts";
+import { sha256Hex } from "./layout.ts";
 import { lockDirectory } from "./locks.ts";
-import { listNames, type NameRecord, removeName } from "./names.ts";
+import { listNames, type NameRecord, readName, removeDamagedName, removeName } from "./names.ts";
 import {
   familiarReference,
   fullName,
+  InvalidReferenceError,
   parseReference,
   type Reference,
   withDefaultTag,
 } from "./reference.ts";
-import type { Staging } from "./staging.ts";
 import type { ImageStore } from "./store.ts";
 
 /** A container of an image. */
@@ -54,9 +53,11 @@ const short = (id: string) => id.replace("sha256:", "").slice(0, 12);
  * @throws {MydockerError} `No such image`
  */
 export function removeImage(store: ImageStore, text: string, options: RemoveOptions): Removed[] {
+  const force = options.force === true;
+  const damagedName = force ? removeIfDamaged(store, text) : undefined;
+  if (damagedName !== undefined) return [{ action: "Untagged", what: damagedName }];
   const target = find(store, text);
   const { id, byId } = target;
-  const force = options.force === true;
   const removed: Removed[] = [];
   using staging = store.stage();
   using locked = lockDirectory(store.layout.image(id), LOCK_EX);
@@ -87,14 +88,15 @@ export function removeImage(store: ImageStore, text: string, options: RemoveOpti
     // By force the name goes although a running container keeps the image, which has none then.
     if (conflictOf(id, options, names(), force) !== undefined) return removed;
   } else {
-    if (locked === undefined) throw new MydockerError(`No such image: ${text}`);
+    if (locked === undefined && !exists(store, id))
+      throw new MydockerError(`No such image: ${text}`);
     const all = names();
     const conflict = conflictOf(id, options, isSingle(all) ? [] : all, force);
     if (conflict !== undefined) throw conflict;
     all.forEach(untag);
   }
   // A name of an image that was gone already.
-  if (locked === undefined) return removed;
+  if (locked === undefined && !exists(store, id)) return removed;
   const chain = chainOf(store, id);
   rename(store.layout.image(id), `${staging.path}/image`);
   syncDirectory(store.layout.images);
@@ -105,11 +107,27 @@ export function removeImage(store: ImageStore, text: string, options: RemoveOpti
   return removed;
 }
 
+/** Whether there is anything where an image would be: a file that somebody put there cannot be locked. */
+const exists = (store: ImageStore, id: string): boolean =>
+  statIfExists(store.layout.image(id)) !== undefined;
+
+/** A name that does not say which image it is of. @returns the name, when there was one and it is gone */
+function removeIfDamaged(store: ImageStore, text: string): string | undefined {
+  let reference: Reference;
+  try {
+    reference = withDefaultTag(parseReference(text));
+  } catch (error) {
+    if (error instanceof InvalidReferenceError) return undefined; // the search for it says why
+    throw error;
+  }
+  return removeDamagedName(store.layout, reference) ? familiarReference(reference) : undefined;
+}
+
 type Target =
   | { readonly id: string; readonly byId: false; readonly name: NameRecord }
   | { readonly id: string; readonly byId: true };
 
-/** A name before an id; an image that is damaged is found as well. */
+/** A name before an id; an image that is damaged is found as well. @throws {DamagedNameError} */
 function find(store: ImageStore, text: string): Target {
   const whole = /^(?:sha256:)?[a-f0-9]{64}$/.test(text);
   let reference: Reference | undefined;
@@ -120,6 +138,7 @@ function find(store: ImageStore, text: string): Target {
       (record) => familiarReference(record.reference) === wanted,
     );
     if (name !== undefined) return { id: name.id, byId: false, name };
+    readName(store.layout, reference); // is it damaged?
   }
   const id = store.findId(text);
   if (id !== undefined && store.ids().includes(id)) return { id, byId: true };
@@ -172,42 +191,4 @@ function chainOf(store: ImageStore, id: string): { diffId: string; chainId: stri
     if (error instanceof DamagedImageError) return [];
     throw error;
   }
-}
-
-/** The layers of all images that can be read. */
-function layersInUse(store: ImageStore): Set<string> {
-  const used = new Set<string>();
-  for (const id of store.ids()) {
-    try {
-      for (const diffId of store.readConfig(id)?.rootfs.diff_ids ?? []) used.add(diffId);
-    } catch (error) {
-      // What its layers were cannot be known, nor can it be used. An I/O error is no such reason.
-      if (!(error instanceof DamagedImageError)) throw error;
-    }
-  }
-  return used;
-}
-
-/**
- * Removes layers that no image has: those of an image that was just removed, and what a process
- * left that died between placing a layer and its image. One that is being placed is locked.
- * @returns their diff ids
- */
-export function collectLayers(store: ImageStore, staging: Staging): string[] {
-  const { layout } = store;
-  const candidates = (ifExists(() => readDirectory(layout.layers)) ?? [])
-    .map((hex) => `sha256:${hex}`)
-    .filter((diffId) => SHA256.test(diffId));
-  const before = layersInUse(store);
-  const removed: string[] = [];
-  for (const diffId of candidates) {
-    if (before.has(diffId)) continue;
-    const path = layout.layer(diffId);
-    using lock = lockDirectory(path, LOCK_EX | LOCK_NB);
-    // An image that has it may have come between the look and the lock.
-    if (lock === undefined || layersInUse(store).has(diffId)) continue;
-    rename(path, `${staging.path}/${hexOf(diffId)}`);
-    removed.push(diffId);
-  }
-  return removed;
 }

@@ -1,17 +1,20 @@
 /**
  * Where things are made before they are renamed into their place: a directory of our own under
  * `tmp/`, locked for as long as we live. What a killed process left there is not locked any more,
- * and goes with the next command that makes one.
+ * and goes with the next command. `tmp/` itself is there only while something is in it, so that to
+ * look for remains costs a command one call.
  */
 
+import { isErrno } from "../ffi/call.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
-import { makeDirectories, mkdir } from "../linux/file.ts";
+import { ifExists, makeDirectories, mkdir, rmdirIfEmpty, statIfExists } from "../linux/file.ts";
 import { lockDirectory } from "./locks.ts";
 
 /** A directory to make things in; gone, with what is left in it, when it is disposed of. */
 export class Staging {
   private constructor(
+    private readonly parent: string,
     /** Absolute. */
     readonly path: string,
     private readonly lock: Disposable,
@@ -19,14 +22,19 @@ export class Staging {
 
   /** Makes one under `parent`, after removing the remains of the dead there. */
   static create(parent: string): Staging {
-    makeDirectories(parent);
-    clean(parent);
+    removeRemains(parent);
     for (;;) {
       const path = `${parent}/${crypto.randomUUID()}`;
-      mkdir(path, 0o700);
+      makeDirectories(parent);
+      try {
+        mkdir(path, 0o700);
+      } catch (error) {
+        if (!isErrno(error, "ENOENT")) throw error;
+        continue; // others were done, and removed the parent
+      }
       // Between its making and our lock another process may take it for a dead one's.
       const lock = lockDirectory(path, LOCK_EX | LOCK_NB);
-      if (lock !== undefined) return new Staging(path, lock);
+      if (lock !== undefined) return new Staging(parent, path, lock);
     }
   }
 
@@ -34,16 +42,24 @@ export class Staging {
   [Symbol.dispose](): void {
     try {
       removeTree(this.path);
+      rmdirIfEmpty(this.parent);
     } finally {
       this.lock[Symbol.dispose]();
     }
   }
 }
 
-function clean(parent: string): void {
-  for (const name of readDirectory(parent)) {
+/** Removes what the dead left. @returns whether there was anything */
+export function removeRemains(parent: string): boolean {
+  if (statIfExists(parent) === undefined) return false;
+  let found = false;
+  for (const name of ifExists(() => readDirectory(parent)) ?? []) {
     const path = `${parent}/${name}`;
     using lock = lockDirectory(path, LOCK_EX | LOCK_NB);
-    if (lock !== undefined) removeTree(path);
+    if (lock === undefined) continue;
+    removeTree(path);
+    found = true;
   }
+  rmdirIfEmpty(parent);
+  return found;
 }

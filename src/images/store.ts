@@ -12,13 +12,14 @@ import {
   stat,
   syncDirectory,
 } from "../linux/file.ts";
+import { log } from "../log.ts";
 import { defaultImage, readDefaultImageLayer } from "./default_image.ts";
 import { DamagedImageError, damaged, type Image } from "./image.ts";
 import { type ImageConfig, parseImageConfig, SHA256 } from "./image_config.ts";
 import { LayerWriter, layerSize, placeLayer } from "./layer.ts";
 import { hexOf, StoreLayout, sha256Hex } from "./layout.ts";
 import { lockDirectory } from "./locks.ts";
-import { listNames, readName, writeName } from "./names.ts";
+import { DamagedNameError, listNames, type NameRecord, readName, writeName } from "./names.ts";
 import {
   familiarReference,
   InvalidReferenceError,
@@ -50,13 +51,14 @@ export class ImageStore {
   resolve(text: string): Image | undefined {
     const reference = referenceOf(text);
     if (reference !== undefined) {
-      const found = readName(this.layout, reference);
       const isDefault = familiarReference(reference) === defaultImage.reference;
+      const found = isDefault ? readDefaultName(this, reference) : readName(this.layout, reference);
       if (isDefault && (found === undefined || (found.embedded && found.id !== defaultImageId())))
         return nameDefaultImage(this, reference);
       if (found !== undefined) {
-        const image = this.get(found.id);
+        const image = found.embedded ? getEmbedded(this, found.id) : this.get(found.id);
         if (image !== undefined) return image;
+        if (isDefault && found.embedded) return nameDefaultImage(this, reference);
         throw new DamagedImageError(
           `the image ${found.id} that ${familiarReference(reference)} names is gone`,
           { hint: `mydocker rmi ${familiarReference(reference)}, then import it again` },
@@ -103,7 +105,13 @@ export class ImageStore {
    */
   readConfig(id: string): ImageConfig | undefined {
     const path = this.layout.config(id);
-    const bytes = ifExists(() => readFileBytes(path));
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = ifExists(() => readFileBytes(path));
+    } catch (error) {
+      if (!isErrno(error, "EISDIR")) throw error;
+      throw damaged(id, `${path} is a directory`, error);
+    }
     if (bytes === undefined) {
       if (ifExists(() => stat(this.layout.image(id))) === undefined) return undefined;
       throw damaged(id, `${path} is missing`);
@@ -233,10 +241,43 @@ export function ensureDefaultImage(store: ImageStore): Image {
   return image;
 }
 
+/** {@link ImageStore.get}, with another way out than to import it. */
+function getEmbedded(store: ImageStore, id: string): Image | undefined {
+  try {
+    return store.get(id);
+  } catch (error) {
+    if (!(error instanceof DamagedImageError)) throw error;
+    const hint = `mydocker rmi -f ${hexOf(id).slice(0, 12)}: its next use unpacks it again`;
+    throw new DamagedImageError(error.message, { cause: error, hint });
+  }
+}
+
+/** The default image can be named again: that its name is damaged is no reason to stop. */
+function readDefaultName(store: ImageStore, reference: Reference): NameRecord | undefined {
+  try {
+    return readName(store.layout, reference);
+  } catch (error) {
+    if (!(error instanceof DamagedNameError)) throw error;
+    const name = familiarReference(reference);
+    log.warn(`${error.message}: ${name} is the image inside mydocker again`);
+    return undefined;
+  }
+}
+
+/** {@link readName}, for which a name that is damaged is none. */
+function isNamed(store: ImageStore, reference: Reference, id: string): boolean {
+  try {
+    return readName(store.layout, reference)?.id === id;
+  } catch (error) {
+    if (error instanceof DamagedNameError) return false;
+    throw error;
+  }
+}
+
 /** Brings the default image here and gives it its name, which nobody or an older one of its kind has. */
 function nameDefaultImage(store: ImageStore, reference: Reference): Image {
   const image = ensureDefaultImage(store);
-  if (readName(store.layout, reference)?.id !== image.id) {
+  if (!isNamed(store, reference, image.id)) {
     using staging = store.stage();
     writeName(store.layout, staging, { id: image.id, reference, embedded: true });
   }

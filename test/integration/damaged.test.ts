@@ -116,4 +116,81 @@ test("a name that is no link is an error that says which", async () => {
   expect(containers()).toEqual([]);
 });
 
+describe("the name of an image", () => {
+  const file = (name: string) => join(engine.root, "images/names", `docker.io%2Flibrary%2F${name}`);
+  for (const [what, damage] of Object.entries(DAMAGES)) {
+    test(`${what} harms that name only, which rmi -f removes`, async () => {
+      const tar = join(engine.directory("tar"), "empty.tar");
+      writeFileSync(tar, new Uint8Array(1024));
+      const { out: id } = await engine.call(["import", tar, "broken"]);
+      damage(file("broken:latest"));
+
+      const listed = await engine.call(["images", "--format", "{{.Repository}}"]);
+      expect(listed.out.split("\n").sort()).toEqual(["<none>", "busybox"]);
+      expect(listed.err).toContain(`${file("broken:latest")}`);
+      expect((await engine.call(["info", "-f", "{{.Images}}"])).out).toBe("2");
+      expect((await engine.run(["busybox", "echo", "fine"])).out).toBe("fine");
+      for (const args of [
+        ["run", "--rm", "broken", "x"],
+        ["rmi", "broken"],
+      ]) {
+        const { exitCode, err } = await engine.call(args);
+        expect([exitCode, err]).toEqual([
+          args[0] === "run" ? 125 : 1,
+          expect.stringContaining("rmi -f broken:latest"),
+        ]);
+      }
+      expect((await engine.call(["rmi", "-f", "broken"])).out).toBe("Untagged: broken:latest");
+      expect((await engine.call(["rmi", id])).out).toStartWith(`Deleted: ${id}`);
+    });
+
+    test(`${what} is mended if it is the default image's`, async () => {
+      damage(file("busybox:latest"));
+      const { out, err } = await engine.run(["busybox", "echo", "fine"]);
+      expect(out).toBe("fine");
+      expect(err).toContain("busybox:latest is the image inside mydocker again");
+      const again = await engine.run(["busybox", "echo", "fine"]);
+      expect([again.out, again.err]).toEqual(["fine", ""]);
+    });
+  }
+});
+
+describe("the configuration of an image", () => {
+  for (const [what, damage] of Object.entries(DAMAGES)) {
+    test(`${what} harms that image only, which rmi -f removes`, async () => {
+      const tar = join(engine.directory("tar"), "empty.tar");
+      writeFileSync(tar, new Uint8Array(1024));
+      const { out: id } = await engine.call(["import", tar, "broken"]);
+      const file = join(engine.root, "images/ids", id.replace("sha256:", ""), "config.json");
+      damage(file);
+
+      const listed = await engine.call(["images", "--format", "{{.Repository}}"]);
+      expect(listed.out).toBe("busybox");
+      expect(listed.err).toContain(`${file} `);
+      expect((await engine.run(["busybox", "echo", "fine"])).out).toBe("fine");
+      const { exitCode, err } = await engine.run(["broken", "x"]);
+      expect(exitCode).toBe(125);
+      expect(err).toContain(`mydocker rmi -f ${id.slice(7, 19)}`);
+      expect((await engine.call(["rmi", "-f", "broken"])).out).toContain(`Deleted: ${id}`);
+      expect((await engine.call(["images", "-q"])).err).toBe("");
+    });
+  }
+
+  test("of the default image: the way out is to remove it, and it is unpacked again", async () => {
+    const [hex = ""] = readdirSync(join(engine.root, "images/ids"));
+    writeFileSync(join(engine.root, "images/ids", hex, "config.json"), "{}");
+    const { exitCode, err } = await engine.run(["busybox", "true"]);
+    expect(exitCode).toBe(125);
+    expect(err).toContain(`mydocker rmi -f ${hex.slice(0, 12)}`);
+    expect((await engine.call(["rmi", "-f", hex.slice(0, 12)])).exitCode).toBe(0);
+    expect((await engine.run(["busybox", "echo", "fine"])).out).toBe("fine");
+  });
+
+  test("of the default image, removed by hand, is unpacked again", async () => {
+    const [hex = ""] = readdirSync(join(engine.root, "images/ids"));
+    rmSync(join(engine.root, "images/ids", hex), { recursive: true });
+    expect((await engine.run(["busybox", "echo", "fine"])).out).toBe("fine");
+  });
+});
+
 leavesNothingBehind(engine);

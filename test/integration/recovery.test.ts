@@ -3,8 +3,9 @@
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { Engine, leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { readStat } from "../helpers/leaks.ts";
+import { program, testIf } from "../helpers/requires.ts";
 import { waitFor } from "../helpers/wait.ts";
 
 const engine = useEngine();
@@ -104,5 +105,64 @@ test("after a reboot, what ran is told as lost, and what ended as it ended", asy
   expect(out).toMatch(/^ran Exited \(137\).*\nended Exited \(7\)/);
   expect((await engine.call(["rm", "ended", "ran"])).exitCode).toBe(0);
 });
+
+test("what a killed import left is removed by the next command of any kind", async () => {
+  const staging = join(engine.root, "images/tmp");
+  for (const next of [["ps"], ["run", "--rm", "busybox", "true"], ["images"], ["info"]]) {
+    const importing = engine.start(["import", "-", "never"]);
+    importing.stdin.write(new Uint8Array(512));
+    await importing.stdin.flush();
+    await waitFor(
+      "the import to begin",
+      () => existsSync(staging) && readdirSync(staging).length > 0,
+    );
+    importing.kill("SIGKILL");
+    await importing.end();
+    expect((await engine.call(next)).exitCode).toBe(0);
+    expect(existsSync(staging)).toBe(false);
+  }
+});
+
+test("an import that goes on is left alone by other commands", async () => {
+  const importing = engine.start(["import", "-", "slow"]);
+  importing.stdin.write(new Uint8Array(512));
+  await importing.stdin.flush();
+  const staging = join(engine.root, "images/tmp");
+  await waitFor(
+    "the import to begin",
+    () => existsSync(staging) && readdirSync(staging).length > 0,
+  );
+  expect((await engine.run(["busybox", "true"])).exitCode).toBe(0);
+  importing.stdin.write(new Uint8Array(512));
+  await importing.stdin.end();
+  expect((await importing.end()).exitCode).toBe(0);
+  expect((await engine.call(["rmi", "slow"])).exitCode).toBe(0);
+});
+
+testIf(
+  [program("strace")],
+  "what a killed first unpacking of the default image left is removed by the next command",
+  async () => {
+    // In the middle of the files, and between the layer and the image.
+    for (const [call, when] of [
+      ["fsync", 5],
+      ["?rename,?renameat,?renameat2", 3],
+    ] as const) {
+      const fresh = new Engine();
+      try {
+        const { exitCode } = await fresh.bash(
+          `exec strace -f -qq -o /dev/null -e inject=${call}:signal=KILL:when=${when} "$MYDOCKER" run --rm busybox true`,
+        );
+        expect([call, exitCode]).toEqual([call, null]);
+        expect((await fresh.call(["ps", "-aq"])).out).toBe("");
+        expect(existsSync(join(fresh.root, "images/tmp"))).toBe(false);
+        expect((await fresh.run(["busybox", "echo", "fine"])).out).toBe("fine");
+        expect((await fresh.call(["images", "-q"])).out.split("\n")).toHaveLength(1);
+      } finally {
+        fresh.remove();
+      }
+    }
+  },
+);
 
 leavesNothingBehind(engine);
