@@ -161,6 +161,20 @@ export interface MemoryPolicy {
   readonly flags: readonly string[];
 }
 
+/** `linux.rootfsPropagation`; with `r`, which dockerd writes too, all mounts of the tree. */
+export const ROOTFS_PROPAGATIONS = [
+  "private",
+  "rprivate",
+  "shared",
+  "rshared",
+  "slave",
+  "rslave",
+  "unbindable",
+  "runbindable",
+] as const;
+/** One of {@link ROOTFS_PROPAGATIONS}. */
+export type RootfsPropagation = (typeof ROOTFS_PROPAGATIONS)[number];
+
 /** `linux`. */
 export interface Linux {
   /** at most one of a type */
@@ -174,8 +188,9 @@ export interface Linux {
   /** empty: the runtime chooses */
   readonly cgroupsPath: string;
   readonly resources: Resources;
-  readonly rootfsPropagation?: "private" | "shared" | "slave" | "unbindable";
+  readonly rootfsPropagation?: RootfsPropagation;
   readonly seccomp?: Seccomp;
+  /** Names are apart by dots, or by slashes where a part of the name has a dot in it. */
   readonly sysctl: Strings;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];

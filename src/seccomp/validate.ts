@@ -21,8 +21,20 @@ const MAX_U64 = 2n ** 64n - 1n;
 const MAX_DATA = 0xffff;
 const MAX_ARGUMENT = 5;
 
+/** A profile that is wrong somewhere. */
+export class ProfileError extends MydockerError {
+  override readonly name = "ProfileError";
+
+  constructor(
+    readonly path: string,
+    readonly what: string,
+  ) {
+    super(`seccomp profile: ${path}: ${what}`);
+  }
+}
+
 function fail(path: string, what: string): never {
-  throw new MydockerError(`seccomp profile: ${path}: ${what}`);
+  throw new ProfileError(path, what);
 }
 
 /** What somebody wrote, as he may recognize it. */
@@ -233,7 +245,7 @@ export function validateSeccomp(value: unknown, path = "linux.seccomp"): Seccomp
 /** Integers that a number cannot hold become bigints: arguments are unsigned 64-bit integers. */
 function exactIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  return context?.source !== undefined && /^\d+$/.test(context.source)
+  return context?.source !== undefined && /^-?\d+$/.test(context.source)
     ? BigInt(context.source)
     : value;
 }
