@@ -23,6 +23,15 @@ export function ownCapabilities(): string[] {
   return capabilityNames(permittedCapabilities());
 }
 
+/**
+ * The oom_score_adj of a container that asks for none: 0, as Docker has it, whatever ours is. Without
+ * CAP_SYS_RESOURCE a process cannot lower its own (proc_pid_oom_score_adj(5)).
+ */
+export function usualOomScoreAdj(capabilities: readonly string[]): number {
+  if (capabilities.includes("CAP_SYS_RESOURCE")) return 0;
+  return Math.max(0, Number(readFile("/proc/self/oom_score_adj")));
+}
+
 /** The host's name, as the kernel has it. */
 export function hostName(): string {
   return readFile("/proc/sys/kernel/hostname").trim();

@@ -45,6 +45,7 @@ function build(options: Partial<RunOptions>, image: ImageConfig = {}) {
     host: {
       hostname: "thehost",
       capabilities: CAPABILITIES,
+      oomScoreAdj: 7,
       cgroupMounts: [],
       cgroupVersion: 2,
       processors: 2,
@@ -137,6 +138,18 @@ describe("capabilities", () => {
   test("that do not exist are refused", () => {
     expect(() => granted({ capAdd: ["FLY"] })).toThrow('invalid capability: "FLY"');
   });
+});
+
+test("oom_score_adj is what the machine allows by default, or what was asked for", () => {
+  expect(build({}).process.oomScoreAdj).toBe(7);
+  expect(build({ oomScoreAdj: -5 }).process.oomScoreAdj).toBe(-5);
+});
+
+test("nothing in /proc and /sys is masked with unconfined system paths, or with all privileges", () => {
+  for (const options of [{ unconfinedPaths: true }, { privileged: true }]) {
+    expect(build(options).linux).toMatchObject({ maskedPaths: [], readonlyPaths: [] });
+  }
+  expect(build({}).linux.maskedPaths).toContain("/proc/keys");
 });
 
 describe("mounts", () => {

@@ -30,6 +30,8 @@ export interface HostFacts {
   readonly hostname: string;
   /** the capabilities that we hold and can pass on */
   readonly capabilities: readonly string[];
+  /** oom_score_adj of a container that asks for none */
+  readonly oomScoreAdj: number;
   /** Mounts that show the container its own cgroup; empty to mount a cgroup2 file system. */
   readonly cgroupMounts: readonly Mount[];
   readonly cgroupVersion: 1 | 2;
@@ -119,7 +121,7 @@ function buildProcess({ options, image, host }: SpecRequest, hostname: string): 
     },
     rlimits: options.ulimits.map(({ name, soft, hard }) => ({ type: name, soft, hard })),
     noNewPrivileges: options.noNewPrivileges,
-    ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
+    oomScoreAdj: options.oomScoreAdj ?? host.oomScoreAdj,
   };
 }
 

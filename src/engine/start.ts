@@ -20,7 +20,13 @@ import type { CreatedContainer } from "./create.ts";
 import { containerDevices } from "./device_options.ts";
 import { etcMounts, removeEtcFiles, writeEtcFiles } from "./etc_files.ts";
 import type { Pipes } from "./foreground.ts";
-import { hostName, hostNodes, ownCapabilities, possibleProcessors } from "./host_facts.ts";
+import {
+  hostName,
+  hostNodes,
+  ownCapabilities,
+  possibleProcessors,
+  usualOomScoreAdj,
+} from "./host_facts.ts";
 import type { Ownership } from "./ownership.ts";
 import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -57,6 +63,7 @@ export function startContainer(
   };
   const cgroup = planCgroup(layout, cgroupsPath, resources);
   const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
+  const capabilities = ownCapabilities();
   const spec = buildSpec({
     id,
     options: { ...options, args: root.args },
@@ -67,7 +74,8 @@ export function startContainer(
     etcFiles: etcMounts(paths, id),
     host: {
       hostname,
-      capabilities: ownCapabilities(),
+      capabilities,
+      oomScoreAdj: usualOomScoreAdj(capabilities),
       cgroupMounts: cgroupMounts(layout, cgroup),
       cgroupVersion: layout.mode === "v2" ? 2 : 1,
       processors: possibleProcessors(),
@@ -127,6 +135,7 @@ function launchOn(
       },
       dieWithParent: true,
       reaper: options.init,
+      keyring: record.id,
       ...(seccomp === undefined ? {} : { seccomp }),
     };
     return launch(plan, {

@@ -76,6 +76,10 @@ const prototypes = {
   seccomp: { symbol: "syscall", args: [LONG, "u32", "u32", "ptr"], returns: LONG },
   // long syscall(SYS_bpf, int cmd, union bpf_attr *attr, unsigned int size);
   bpf: { symbol: "syscall", args: [LONG, "i32", "ptr", "u32"], returns: LONG },
+  // long syscall(SYS_keyctl, int operation, const char *name);
+  keyctl_name: { symbol: "syscall", args: [LONG, "i32", "ptr"], returns: LONG },
+  // long syscall(SYS_keyctl, int operation, key_serial_t key, key_perm_t perm);
+  keyctl: { symbol: "syscall", args: [LONG, "i32", "i32", "u32"], returns: LONG },
   // mode_t umask(mode_t mask);
   umask: { args: ["u32"], returns: "u32" },
   // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset);

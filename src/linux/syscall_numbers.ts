@@ -14,6 +14,7 @@ const x64 = {
   getcwd: 79,
   rt_sigaction: 13,
   seccomp: 317,
+  keyctl: 250,
   bpf: 321,
 } as const;
 const arm64: Record<keyof typeof x64, number> = {
@@ -30,6 +31,7 @@ const arm64: Record<keyof typeof x64, number> = {
   getcwd: 17,
   rt_sigaction: 134,
   seccomp: 277,
+  keyctl: 219,
   bpf: 280,
 };
 

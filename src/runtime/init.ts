@@ -25,6 +25,7 @@ import type { InitPlan } from "./init_plan.ts";
 import { beginRoot, enterRoot, finishRoot, setUpNamespaces } from "./prepare.ts";
 import { awaitSignal, tell } from "./protocol.ts";
 import { explainOpenFiles } from "./rlimits.ts";
+import { enterKeyring } from "./security.ts";
 import { StartError } from "./start_error.ts";
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
@@ -76,6 +77,7 @@ class Init {
     if (namespaces.some(({ type }) => type === "user")) this.#becomeRoot();
     prctl(PR_SET_DUMPABLE, 0); // nothing that shares the namespace may look into us (CVE-2016-9962)
     setsid();
+    if (plan.keyring !== undefined) enterKeyring(plan.keyring, namespaces);
     const waiting = beginRoot(plan);
     if (!awaitSignal(this.#channel, "go")) return exitNow(1); // the creator has given up
     finishRoot(plan, waiting);

@@ -45,6 +45,8 @@ export interface InitPlan extends Streams {
   readonly dieWithParent: boolean;
   /** Stays as the first process, which reaps and forwards signals; the command is its child. */
   readonly reaper: boolean;
+  /** The container's id: names a session keyring of its own. Absent: it keeps the creator's. */
+  readonly keyring?: string;
   /** The filter of system calls; absent: none. */
   readonly seccomp?: CompiledFilter;
   /** A listening socket: the command is executed when somebody who connects to it says so. */

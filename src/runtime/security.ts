@@ -7,6 +7,9 @@
  * when the filter is there.
  */
 import { applyCapabilities, capabilityBits, limitBounding } from "../capabilities/capabilities.ts";
+import { MydockerError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
+import { joinSessionKeyring, KEY, setKeyPermissions } from "../linux/keyring.ts";
 import {
   capset,
   PR_SET_KEEPCAPS,
@@ -14,9 +17,33 @@ import {
   prctl,
   setCredentials,
 } from "../linux/process.ts";
+import { isNew, type NamespaceEntry } from "../namespaces/namespaces.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
 import { loadFilter, prepareFilter } from "../seccomp/load.ts";
 import type { Process } from "./spec.ts";
+
+/**
+ * Gives the process the container's session keyring: what the caller has in its own is not for
+ * containers. One that joins a container later names the same.
+ * @param id the container's
+ * @throws {MydockerError} when the user may have no more keys
+ */
+export function enterKeyring(id: string, namespaces: readonly NamespaceEntry[]): void {
+  try {
+    const keyring = joinSessionKeyring(`_ses.${id}`);
+    if (keyring === undefined) return; // a kernel without keyrings has nothing to hide
+    // As the kernel makes it, but for who may find what is in it: root inside, whichever uid that is.
+    const { KEY_POS_ALL, KEY_USR_VIEW, KEY_USR_READ, KEY_USR_LINK } = KEY;
+    const search = isNew(namespaces, "user") ? KEY.KEY_OTH_SEARCH : KEY.KEY_USR_SEARCH;
+    setKeyPermissions(keyring, KEY_POS_ALL | KEY_USR_VIEW | KEY_USR_READ | KEY_USR_LINK | search);
+  } catch (cause) {
+    if (!isErrno(cause, "EDQUOT")) throw cause;
+    throw new MydockerError(
+      "session keyring: the user has as many keys as /proc/sys/kernel/keys/{root_,}maxkeys allows (EDQUOT)",
+      { cause },
+    );
+  }
+}
 
 /** Who a process runs as. */
 interface Identity {

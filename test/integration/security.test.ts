@@ -1,12 +1,28 @@
 /** Docker's default isolation, from inside and from outside. Each test says which defence it was seen to fail without. */
 
-import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { parseStatus } from "../helpers/container_facts.ts";
+import { program, testIf } from "../helpers/requires.ts";
 
 const engine = useEngine();
+
+let binaries: string;
+beforeAll(() => {
+  binaries = mkdtempSync(join(tmpdir(), "mydocker-security-"));
+});
+afterAll(() => rmSync(binaries, { recursive: true }));
+
+/** Compiles a program of test/fixtures. @returns its path */
+function compile(name: string): string {
+  const [binary, source] = [join(binaries, name), join(import.meta.dir, `../fixtures/${name}.c`)];
+  const { stderr } = Bun.spawnSync(["gcc", "-O1", "-w", "-static", "-o", binary, source]);
+  expect(stderr.toString()).toBe("");
+  return binary;
+}
 
 /** /proc/PID/status of a container's process. */
 async function status(options: readonly string[], pid: number | "self" = "self") {
@@ -127,6 +143,61 @@ test("--security-opt systempaths=unconfined masks nothing, and leaves the rest",
   expect(mounts).toBe("0");
   expect((await engine.run(["busybox", "sh", "-c", script])).out).toBe("0\n1");
   expect((await status(options))["CapEff"]).toBe("00000000a80425fb");
+});
+
+describe("the session keyring", () => {
+  /** What a process of a container sees as its own. Docker's profile refuses keyctl(2). */
+  async function describeKeyring(...options: string[]): Promise<string[]> {
+    const binary = compile("session_keyring");
+    const mount = ["-v", `${binary}:/keyring:ro`, "--security-opt", "seccomp=unconfined"];
+    const { out, err } = await engine.run([...mount, ...options, "busybox", "/keyring"]);
+    expect(err).toBe("");
+    return out.split(";");
+  }
+
+  // Seen to fail without enterKeyring in init.
+  testIf(
+    [program("gcc")],
+    "is the container's own, and whoever the user is may search it",
+    async () => {
+      for (const options of [[], ["-u", "1000"], ["--init"], ["--privileged"]]) {
+        const idFile = join(engine.directory("ids"), `id-${options.join("")}`);
+        const [type, uid, , permissions, name] = await describeKeyring(
+          "--cidfile",
+          idFile,
+          ...options,
+        );
+        expect([type, uid, permissions]).toEqual(["keyring", "0", "3f1b0000"]);
+        expect(name).toBe(`_ses.${readFileSync(idFile, "utf8")}`);
+      }
+    },
+  );
+
+  // Seen to fail with EDQUOT let through, and with ENOSYS an error.
+  testIf(
+    [program("strace")],
+    "may be missing from the kernel, but not for want of quota",
+    async () => {
+      const call = (errno: string) =>
+        engine.bash(
+          `strace -f -o /dev/null -e trace=keyctl -e inject=keyctl:error=${errno} "$MYDOCKER" run --rm busybox echo fine`,
+        );
+      expect(await call("ENOSYS")).toMatchObject({ exitCode: 0, out: "fine", err: "" });
+      const { exitCode, err } = await call("EDQUOT");
+      expect(exitCode).toBe(125);
+      expect(err).toContain("root_,}maxkeys allows (EDQUOT)");
+    },
+  );
+});
+
+test("oom_score_adj is 0 whatever the caller has, unless asked for", async () => {
+  const script = 'echo 300 >/proc/$$/oom_score_adj; "$MYDOCKER" run --rm "$@"';
+  const call = (...args: string[]) =>
+    engine.bash(script, { args: [...args, "busybox", "cat", "/proc/self/oom_score_adj"] });
+  // Without CAP_SYS_RESOURCE nobody can lower it, and a container is not to fail for that.
+  const own = BigInt(`0x${parseStatus(readFileSync("/proc/self/status", "utf8"))["CapEff"]}`);
+  expect((await call()).out).toBe((own & (1n << 24n)) === 0n ? "300" : "0");
+  expect((await call("--oom-score-adj", "400")).out).toBe("400");
 });
 
 leavesNothingBehind(engine);
