@@ -4,7 +4,7 @@
 export class MydockerError extends Error {
   override readonly name: string = "MydockerError";
   readonly exitCode: number;
-  /** What to do about it, if that is known. */
+  /** What to do about it, if that is known: the end of the line. */
   readonly hint?: string;
 
   constructor(

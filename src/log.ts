@@ -32,9 +32,9 @@ function report({ type, args }: LogObject): void {
 
 /**
  * File names and error texts may hold bytes that are not UTF-8 (as lone surrogates) and control
- * characters, which could drive the terminal.
+ * characters, which could drive the terminal or look like another line: those as in C, `\n`, `\xff`.
  */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are escaped
     /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/gu,

@@ -3,6 +3,7 @@ import { MydockerError } from "../errors.ts";
 import { SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { close, O, open } from "../linux/fd.ts";
+import { S_IFDIR, S_IFMT, statFd } from "../linux/file.ts";
 import { isTerminal } from "../linux/tty.ts";
 
 /** The archive, open for reading; closed when it is disposed of, unless it is stdin. */
@@ -25,6 +26,12 @@ export function openArchive(file: string): Archive {
     });
   try {
     const fd = open(file, O.O_RDONLY);
+    if ((statFd(fd).mode & S_IFMT) === S_IFDIR) {
+      close(fd);
+      throw new MydockerError(`open ${file}: is a directory`, {
+        hint: `tar -C ${file} -c . | mydocker import - NAME`,
+      });
+    }
     return { fd, [Symbol.dispose]: () => close(fd) };
   } catch (cause) {
     if (!(cause instanceof SysError)) throw cause;

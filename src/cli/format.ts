@@ -1,6 +1,7 @@
 /** `--format`: `json`, `table TEMPLATE`, or a Go template. */
+import { printable } from "../log.ts";
 import { drawTable } from "./table.ts";
-import { HEADING_FUNCTIONS } from "./template/functions.ts";
+import { HEADING_FUNCTIONS, toJson } from "./template/functions.ts";
 import { parseTemplate } from "./template/parser.ts";
 import { render } from "./template/render.ts";
 
@@ -18,10 +19,10 @@ export function formatRows(
   rows: readonly object[],
   headings: Readonly<Record<string, string>>,
 ): string {
-  if (format === "json") return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  if (format === "json") return rows.map((row) => `${toJson(row)}\n`).join("");
   const asTable = /^table\b\s*/.exec(format);
   const nodes = parseTemplate(tabsAndNewlines(format.slice(asTable?.[0].length ?? 0)));
-  const lines = rows.map((row) => render(nodes, row));
+  const lines = rows.map((row) => render(nodes, readable(row)));
   if (asTable === null) return lines.map((line) => `${line}\n`).join("");
   const heading = render(nodes, headings, HEADING_FUNCTIONS);
   return drawTable([heading, ...lines].map((line) => line.split("\t")));
@@ -30,9 +31,18 @@ export function formatRows(
 /** One object. */
 export function formatObject(format: string, object: object): string {
   return format === "json"
-    ? `${JSON.stringify(object)}\n`
+    ? `${toJson(object)}\n`
     : `${render(parseTemplate(tabsAndNewlines(format)), object)}\n`;
 }
+
+/** A name may hold line feeds and bytes that drive a terminal: what is one line stays one. */
+const readable = (row: object): object =>
+  Object.fromEntries(
+    Object.entries(row).map(([field, value]) => [
+      field,
+      typeof value === "string" ? printable(value) : value,
+    ]),
+  );
 
 /** In a shell's single quotes `\t` arrives as two characters. */
 const tabsAndNewlines = (format: string): string =>

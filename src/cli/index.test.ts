@@ -17,51 +17,53 @@ describe("failures", () => {
   afterEach(() => spy.mockRestore());
 
   test.each<[string[], number, string[]]>([
-    [["frob"], 1, ["mydocker: 'frob' is not a mydocker command.", "See 'mydocker --help'."]],
-    [["--frob"], 125, ["mydocker: unknown flag: --frob", "See 'mydocker --help'."]],
-    [["run", "--x"], 125, ["mydocker: unknown flag: --x", "See 'mydocker run --help'."]],
+    [["frob"], 1, [`mydocker: 'frob' is not a mydocker command. See 'mydocker --help'.`]],
+    [["--frob"], 125, [`mydocker: unknown flag: --frob. See 'mydocker --help'.`]],
+    [["run", "--x"], 125, [`mydocker: unknown flag: --x. See 'mydocker run --help'.`]],
     [
       ["container", "run", "-X"],
       125,
-      ["mydocker: unknown shorthand flag: 'X' in -X", "See 'mydocker run --help'."],
+      [`mydocker: unknown shorthand flag: 'X' in -X. See 'mydocker run --help'.`],
     ],
-    [["ps", "--x"], 125, ["mydocker: unknown flag: --x", "See 'mydocker ps --help'."]],
-    [["image", "--x"], 125, ["mydocker: unknown flag: --x", "See 'mydocker image --help'."]],
+    [["help", "frob"], 1, [`mydocker: 'frob' is not a mydocker command. See 'mydocker --help'.`]],
+    [
+      ["help", "image", "run"],
+      1,
+      [`mydocker: 'run' is not a mydocker image command. See 'mydocker image --help'.`],
+    ],
+    [["ps", "--x"], 125, [`mydocker: unknown flag: --x. See 'mydocker ps --help'.`]],
+    [["image", "--x"], 125, [`mydocker: unknown flag: --x. See 'mydocker image --help'.`]],
     [
       ["image", "run"],
       1,
-      ["mydocker: 'run' is not a mydocker image command.", "See 'mydocker image --help'."],
+      [`mydocker: 'run' is not a mydocker image command. See 'mydocker image --help'.`],
     ],
     [
       ["rm"],
       1,
-      ['mydocker: "mydocker rm" requires at least 1 argument', "See 'mydocker rm --help'."],
+      [`mydocker: "mydocker rm" requires at least 1 argument. See 'mydocker rm --help'.`],
     ],
     [
       ["version", "x"],
       1,
-      ['mydocker: "mydocker version" accepts no arguments', "See 'mydocker version --help'."],
+      [`mydocker: "mydocker version" accepts no arguments. See 'mydocker version --help'.`],
     ],
     [
       ["import", "a", "b", "c"],
       1,
-      ['mydocker: "mydocker import" requires at most 2 arguments', "See 'mydocker import --help'."],
+      [`mydocker: "mydocker import" requires at most 2 arguments. See 'mydocker import --help'.`],
     ],
     [
       ["completion", "tcsh"],
-      125,
+      1,
       [
-        "mydocker: no completion for tcsh: there is bash, zsh and fish",
-        "See 'mydocker completion --help'.",
+        `mydocker: no completion for tcsh: there is bash, zsh and fish. See 'mydocker completion --help'.`,
       ],
     ],
     [
       ["version", "--format", "{{.X}}"],
       125,
-      [
-        "mydocker: template parsing error: can't evaluate field X",
-        "See 'mydocker version --help'.",
-      ],
+      [`mydocker: template parsing error: can't evaluate field X. See 'mydocker version --help'.`],
     ],
     [
       ["run", "--cidfile", "/etc/passwd"],
@@ -74,8 +76,7 @@ describe("failures", () => {
       ["run", "--name", "a\u001b[31m\n\udcff"],
       125,
       [
-        `mydocker: invalid argument "a\\x1b[31m\\n\\xff" for "--name" flag: Invalid container name (a\\x1b[31m\\n\\xff), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
-        "See 'mydocker run --help'.",
+        `mydocker: invalid argument "a\\x1b[31m\\n\\xff" for "--name" flag: Invalid container name (a\\x1b[31m\\n\\xff), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed. See 'mydocker run --help'.`,
       ],
     ],
   ])("%j", async (args, exitCode, lines) => {
@@ -93,8 +94,7 @@ describe("failures", () => {
       uid.mockRestore();
     }
     expect(said).toEqual([
-      "mydocker: unknown flag: --x",
-      "See 'mydocker run --help'.",
+      "mydocker: unknown flag: --x. See 'mydocker run --help'.",
       "mydocker: mydocker run needs root: start it with sudo",
       "mydocker: mydocker ps needs root: start it with sudo",
     ]);

@@ -1,10 +1,10 @@
 /** The command line: finds the command, has it parse its arguments, runs it, and says what went wrong. */
 import { MydockerError } from "../errors.ts";
 import { parseCommandLine } from "./argv.ts";
-import { seeHelp } from "./command.ts";
+import { type CommandEntry, seeHelp } from "./command.ts";
 import { GLOBAL_OPTIONS } from "./global_table.ts";
 import { print } from "./output.ts";
-import { commandPath, lookUp, TREE } from "./tree.ts";
+import { commandPath, type Lookup, lookUp, TREE } from "./tree.ts";
 
 /**
  * @param args as Bun knows them, without the program's name
@@ -42,11 +42,9 @@ async function dispatch(args: readonly string[], called: Called): Promise<number
     await print(versionLine());
     return 0;
   }
+  if (global.positionals[0] === "help") return await explain(global.positionals.slice(1));
   const found = lookUp(global.positionals);
-  if (found.kind === "unknown") {
-    const { unknownCommand } = await import("./suggest.ts");
-    throw unknownCommand(found.word, found.group);
-  }
+  if (found.kind === "unknown") return await refuse(found);
   if (found.kind === "group") {
     at(`mydocker ${found.group}`, () => parseCommandLine({}, found.rest));
     return await showHelp(found.group);
@@ -55,12 +53,27 @@ async function dispatch(args: readonly string[], called: Called): Promise<number
   const { command } = await found.entry.load();
   called.failureCode = command.failureCode;
   const run = at(path, () => command.prepare(found.rest, path, TREE));
-  if (run === undefined) {
-    const { commandHelp } = await import("./help.ts");
-    await print(await commandHelp(found.entry, command));
-    return 0;
-  }
+  if (run === undefined) return await showCommandHelp(found.entry);
   return (await at(path, run)) ?? 0;
+}
+
+/** `mydocker help [COMMAND]`, another spelling of `--help`. */
+async function explain(words: readonly string[]): Promise<number> {
+  if (words.length === 0) return await showHelp();
+  const found = lookUp(words);
+  if (found.kind === "unknown") return await refuse(found);
+  return found.kind === "group" ? await showHelp(found.group) : await showCommandHelp(found.entry);
+}
+
+async function refuse({ word, group }: Extract<Lookup, { kind: "unknown" }>): Promise<never> {
+  const { unknownCommand } = await import("./suggest.ts");
+  throw unknownCommand(word, group);
+}
+
+async function showCommandHelp(entry: CommandEntry): Promise<number> {
+  const { commandHelp } = await import("./help.ts");
+  await print(await commandHelp(entry, (await entry.load()).command));
+  return 0;
 }
 
 const parseGlobals = (args: readonly string[]) =>

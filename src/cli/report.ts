@@ -3,19 +3,24 @@ import { MydockerError } from "../errors.ts";
 import { isDebugLog, log } from "../log.ts";
 
 /**
- * One line, one more with the way out if it is known; the causes and the stack only with --debug.
+ * One line, the way out with it if it is known; the causes and the stack only with --debug.
  * @param failureCode the exit code when the error names none of its own
  * @returns the exit code
  */
 export function reportError(error: unknown, failureCode = 1): number {
-  log.error(messageOf(error));
-  if (error instanceof MydockerError && error.hint !== undefined) log.info(error.hint);
+  const hint = error instanceof MydockerError ? error.hint : undefined;
+  log.error(hint === undefined ? messageOf(error) : withHint(messageOf(error), hint));
   if (isDebugLog()) reportCauses(error);
   return error instanceof MydockerError && error.exitCode !== 1 ? error.exitCode : failureCode;
 }
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message || error.name : String(error);
+
+/** As a sentence of its own if it begins like one. */
+function withHint(message: string, hint: string): string {
+  return `${message.replace(/\.$/, "")}${/^\p{Lu}/u.test(hint) ? "." : ";"} ${hint}`;
+}
 
 function reportCauses(error: unknown): void {
   const seen = new Set<unknown>();

@@ -105,3 +105,90 @@ testIf([root()], "info says what this machine has", async () => {
   const { out } = await engine.call(["info", "--format", "{{.NCPU}} {{.DockerRootDir}}"]);
   expect(out).toBe(`${navigator.hardwareConcurrency} ${engine.root}`);
 });
+
+describe("help", () => {
+  test("of a command is what its --help says", async () => {
+    const { out, exitCode } = await engine.call(["help", "run"]);
+    expect([exitCode, out]).toEqual([0, (await engine.call(["run", "--help"])).out]);
+    expect((await engine.call(["help", "image", "ls"])).out).toContain("USAGE mydocker images");
+    expect((await engine.call(["help", "container"])).out).toContain("rm");
+  });
+
+  test("alone is what --help says", async () => {
+    expect((await engine.call(["help"])).out).toBe((await engine.call(["--help"])).out);
+  });
+});
+
+test("an error with a way out is one line", async () => {
+  const { err, exitCode } = await engine.call(["run", "--frob"]);
+  expect([exitCode, err]).toEqual([
+    125,
+    "mydocker: unknown flag: --frob. See 'mydocker run --help'.",
+  ]);
+});
+
+test("completion fails alike without a shell and for one that it does not know", async () => {
+  expect((await engine.call(["completion"])).exitCode).toBe(1);
+  expect((await engine.call(["completion", "foo"])).exitCode).toBe(1);
+});
+
+describe("a file that is none", () => {
+  testIf([root()], "but a directory is one line that names it", async () => {
+    for (const [args, code] of [
+      [["run", "--rm", "--env-file", engine.folder, "busybox"], 125],
+      [["run", "--rm", "--label-file", engine.folder, "busybox"], 125],
+      [["import", engine.folder], 1],
+    ] as const) {
+      const { err, exitCode } = await engine.call(args);
+      expect(exitCode).toBe(code);
+      expect(err).toStartWith(`mydocker: open ${engine.folder}: is a directory`);
+      expect(err).not.toContain("\n");
+    }
+  });
+
+  testIf([root()], "but a process substitution is read", async () => {
+    const { out, err } = await engine.bash(
+      `"$MYDOCKER" run --rm --env-file <(sleep 0.1; echo FROM=fifo) busybox sh -c 'echo $FROM'
+      tar -C /etc -c hostname | "$MYDOCKER" import /dev/stdin piped >/dev/null
+      "$MYDOCKER" import <(sleep 0.1; tar -C /etc -c hostname) substituted >/dev/null
+      "$MYDOCKER" images --format '{{.Repository}}'
+      "$MYDOCKER" rmi -f piped substituted >/dev/null`,
+    );
+    expect(err).toBe("");
+    expect(out.split("\n").sort()).toEqual(["busybox", "fifo", "piped", "substituted"]);
+  });
+
+  testIf([root()], "but a FIFO that nobody writes to waits until Ctrl-C", async () => {
+    const fifo = join(engine.folder, "fifo");
+    Bun.spawnSync(["mkfifo", fifo]);
+    for (const args of [
+      ["run", "--rm", "--env-file", fifo, "busybox"],
+      ["import", fifo],
+    ]) {
+      const running = engine.start(args);
+      await Bun.sleep(100);
+      running.kill("SIGINT");
+      expect((await running.end()).signal).toBe("SIGINT");
+    }
+  });
+});
+
+testIf(
+  [root()],
+  "a --rootfs with line feeds and bytes that are no UTF-8 stays one line of ps, and valid JSON",
+  async () => {
+    await engine.run(["busybox", "true"]); // unpacks it
+    const { out } = await engine.bash(`
+      cp -a "$MYDOCKER_ROOT"/images/layers/*/diff tree
+      mv tree $'odd\\n\\e[31m\\xff'
+      "$MYDOCKER" run --name odd --rootfs $'odd\\n\\e[31m\\xff' /bin/true
+      for format in '{{.Image}}' 'table {{.Image}}' json; do "$MYDOCKER" ps -a --format "$format"; done
+      "$MYDOCKER" rm odd`);
+    const lines = out.split("\n");
+    const shown = `${engine.folder}/odd\\n\\x1b[31m\\xff`;
+    expect(lines).toHaveLength(5);
+    expect(lines.slice(0, 3)).toEqual([shown, "IMAGE", shown]);
+    expect(JSON.parse(lines[3] as string).Image).toBe(`${engine.folder}/odd\n\u001b[31m\ufffd`);
+    expect(lines[3]).not.toContain("\\ud");
+  },
+);

@@ -49,8 +49,15 @@ function compare(test: (a: number | string, b: number | string) => boolean): Tem
 
 const text = (value: unknown): string => (typeof value === "string" ? value : say(value));
 
+/**
+ * JSON that every parser reads. Bytes that are not UTF-8 are lone surrogates in our strings, which
+ * JSON.stringify writes as escapes that many refuse: they become U+FFFD, as Go's encoder has it.
+ */
+export const toJson = (value: unknown): string =>
+  JSON.stringify(value, (_, each) => (typeof each === "string" ? each.toWellFormed() : each));
+
 export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
-  json: ([value]) => JSON.stringify(value ?? null),
+  json: ([value]) => toJson(value ?? null),
   split: ([value, by]) => text(value).split(text(by)),
   join: ([list, by]) => (Array.isArray(list) ? list.map(text).join(text(by)) : text(list)),
   title: ([value]) => text(value).replace(/(^|\s)\p{L}/gu, (start) => start.toUpperCase()),

@@ -1,5 +1,5 @@
-import { UsageError } from "../../../errors.ts";
-import { defineCommand } from "../../command.ts";
+import { MydockerError } from "../../../errors.ts";
+import { defineCommand, seeHelp } from "../../command.ts";
 import { print } from "../../output.ts";
 
 const SHELLS = {
@@ -15,7 +15,9 @@ export const command = defineCommand({
   async run({ positionals: [shell] }, tree) {
     const load = Object.entries(SHELLS).find(([name]) => name === shell)?.[1];
     if (load === undefined)
-      throw new UsageError(`no completion for ${shell}: there is bash, zsh and fish`);
+      throw new MydockerError(`no completion for ${shell}: there is bash, zsh and fish`, {
+        hint: seeHelp("mydocker completion"),
+      });
     const { completionScript } = await load();
     const { completionModel } = await import("../../completion/model.ts");
     await print(completionScript(await completionModel(tree)));
