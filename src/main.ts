@@ -7,9 +7,10 @@ if (args[0] === "internal-init-stage") {
   runStage(args.slice(1));
 }
 
-if (process.argv0.endsWith("-oci") || args[0] === "oci") {
-  const { refuseOci } = await import("./cli/oci_refusal.ts");
-  process.exit(refuseOci());
+const calledAsOci = process.argv0.endsWith("-oci");
+if (calledAsOci || args[0] === "oci") {
+  const { main } = await import("./cli/oci/index.ts");
+  process.exit(await main(calledAsOci ? args : args.slice(1)));
 }
 const { main } = await import("./cli/index.ts");
 process.exit(await main(args));

@@ -19,9 +19,9 @@ import { CgroupError, missingController } from "./error.ts";
 import { type CgroupLayout, cgroupRoot } from "./layout.ts";
 import { candidates, type Member, makeWithParents } from "./members.ts";
 import type { Resources } from "./resources.ts";
-import { freezeV1, thawV1 } from "./v1/freezer.ts";
+import { freezeV1, isFrozenV1, thawV1 } from "./v1/freezer.ts";
 import { oomKills as oomKillsV1 } from "./v1/memory.ts";
-import { freezeV2, thawV2 } from "./v2/freezer.ts";
+import { freezeV2, isFrozenV2, thawV2 } from "./v2/freezer.ts";
 import { oomKills as oomKillsV2 } from "./v2/memory.ts";
 import { refuseNetwork } from "./v2/network.ts";
 import { planUnified } from "./v2/unified.ts";
@@ -199,6 +199,20 @@ export class Cgroup {
     const v1 = this.#freezer();
     if (v2 !== undefined) thawV2(v2);
     else if (v1 !== undefined) thawV1(v1);
+  }
+
+  /** Whether everything in it is stopped. */
+  frozen(): boolean {
+    const v2 = this.v2Directory;
+    const v1 = this.#freezer();
+    if (v2 !== undefined) return isFrozenV2(v2);
+    return v1 !== undefined && isFrozenV1(v1);
+  }
+
+  /** Moves a process into it. */
+  add(pid: number): void {
+    for (const { directory } of this.members)
+      writeControl(`${directory}/cgroup.procs`, String(pid));
   }
 
   #freezer(): string | undefined {

@@ -20,12 +20,12 @@ import {
   mkdir,
   readFile,
   readlinkIfLink,
-  replaceFile,
   rmdirIfEmpty,
   statIfExists,
   symlink,
   unlinkIfExists,
 } from "../linux/file.ts";
+import { replaceFile } from "../linux/replace_file.ts";
 import type { Paths } from "../paths.ts";
 import type { Spec } from "../runtime/spec.ts";
 import { isContainerId } from "./container_id.ts";

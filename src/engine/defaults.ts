@@ -1,5 +1,3 @@
-/** What Docker gives every container (moby: oci/defaults.go, profiles). */
-import type { DeviceRule } from "../cgroups/resources.ts";
 import type { Device, Mount } from "../runtime/spec.ts";
 
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -53,27 +51,6 @@ export const DEFAULT_DEVICES: readonly Device[] = [
   { path: "/dev/random", type: "c", major: 1, minor: 8, fileMode: 0o666 },
   { path: "/dev/urandom", type: "c", major: 1, minor: 9, fileMode: 0o666 },
   { path: "/dev/tty", type: "c", major: 5, minor: 0, fileMode: 0o666 },
-];
-
-/** Every device may be made, few may be used. */
-export const DEFAULT_DEVICE_RULES: readonly DeviceRule[] = [
-  { allow: false, type: "a", access: "rwm" },
-  { allow: true, type: "b", access: "m" },
-  { allow: true, type: "c", access: "m" },
-  ...[
-    [1, 3], // null
-    [1, 5], // zero
-    [1, 7], // full
-    [1, 8], // random
-    [1, 9], // urandom
-    [5, 0], // tty
-    [5, 1], // console
-    [5, 2], // ptmx
-    [10, 200], // net/tun
-    [136, -1], // pts
-  ].map(([major = -1, minor = -1]): DeviceRule => {
-    return { allow: true, type: "c", major, minor, access: "rwm" };
-  }),
 ];
 
 /** Hidden: they tell of the host, or let it be changed. Each processor's thermal_throttle comes to it. */

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
+import { DEFAULT_DEVICE_RULES } from "../runtime/oci_defaults.ts";
 import type { Device } from "../runtime/spec.ts";
-import { DEFAULT_DEVICE_RULES, DEFAULT_DEVICES } from "./defaults.ts";
+import { DEFAULT_DEVICES } from "./defaults.ts";
 import { containerDevices, type HostNodes } from "./device_options.ts";
 import type { RunOptions } from "./run_options.ts";
 

@@ -1,8 +1,9 @@
 /** `--device`, `--device-cgroup-rule` and `--privileged` as nodes and rules. Pure but for the host's nodes. */
 import type { DeviceRule } from "../cgroups/resources.ts";
 import { MydockerError } from "../errors.ts";
+import { DEFAULT_DEVICE_RULES } from "../runtime/oci_defaults.ts";
 import type { Device } from "../runtime/spec.ts";
-import { DEFAULT_DEVICE_RULES, DEFAULT_DEVICES } from "./defaults.ts";
+import { DEFAULT_DEVICES } from "./defaults.ts";
 import type { DeviceRequest, RunOptions } from "./run_options.ts";
 
 /** The nodes of the host's /dev. */

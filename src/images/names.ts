@@ -13,9 +13,9 @@ import {
   rename,
   stat,
   statFd,
-  syncDirectory,
   unlink,
 } from "../linux/file.ts";
+import { syncDirectory } from "../linux/replace_file.ts";
 import { SHA256 } from "./image_config.ts";
 import type { StoreLayout } from "./layout.ts";
 import {

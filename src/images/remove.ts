@@ -1,7 +1,8 @@
 /** `mydocker rmi`: names and images go, and the layers that no image has any more. */
 import { MydockerError } from "../errors.ts";
 import { LOCK_EX } from "../linux/fd.ts";
-import { rename, statIfExists, syncDirectory } from "../linux/file.ts";
+import { rename, statIfExists } from "../linux/file.ts";
+import { syncDirectory } from "../linux/replace_file.ts";
 import { collectLayers } from "./collect.ts";
 import { DamagedImageError } from "./image.ts";
 import { sha256Hex } from "./layout.ts";

@@ -3,15 +3,8 @@ import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { readDirectory } from "../linux/directory.ts";
 import { close, fsync, LOCK_SH, O, open, writeAll } from "../linux/fd.ts";
-import {
-  ifExists,
-  makeDirectories,
-  mkdir,
-  readFileBytes,
-  rename,
-  stat,
-  syncDirectory,
-} from "../linux/file.ts";
+import { ifExists, makeDirectories, mkdir, readFileBytes, rename, stat } from "../linux/file.ts";
+import { syncDirectory } from "../linux/replace_file.ts";
 import { log } from "../log.ts";
 import { defaultImage, readDefaultImageLayer } from "./default_image.ts";
 import { DamagedImageError, damaged, type Image } from "./image.ts";

@@ -9,12 +9,11 @@ import {
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   close,
-  fsync,
+  fdPath,
   O,
   open,
   openat,
   read,
-  writeAll,
 } from "./fd.ts";
 import { SYS } from "./syscall_numbers.ts";
 
@@ -294,6 +293,16 @@ export function chownAt(
   check("chown", () => ({ path, uid, gid }), libc.fchownat(dirfd, cString(path), uid, gid, flags));
 }
 
+/** The same place without symbolic links, as the kernel resolves it. */
+export function realPath(path: string): string {
+  const fd = open(path, O.O_PATH);
+  try {
+    return readlink(fdPath(fd));
+  } finally {
+    close(fd);
+  }
+}
+
 /** chdir(2). */
 export function chdir(path: string): void {
   check("chdir", () => ({ path }), libc.chdir(cString(path)));
@@ -357,37 +366,6 @@ export function writeControl(path: string, text: string): void {
       () => ({ source: JSON.stringify(text.trimEnd()), to: path }),
       libc.write(fd, bytes, bytes.length),
     );
-  } finally {
-    close(fd);
-  }
-}
-
-/** Replaces a file: a temporary one beside it, synced if `durable`, renamed into place. */
-export function replaceFile(
-  path: string,
-  text: string,
-  options: { durable?: boolean; mode?: number } = {},
-): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  const fd = open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, options.mode ?? 0o600);
-  try {
-    writeAll(fd, encodeBytes(text));
-    if (options.durable === true) fsync(fd);
-  } catch (error) {
-    unlink(temporary);
-    throw error;
-  } finally {
-    close(fd);
-  }
-  rename(temporary, path);
-  if (options.durable === true) syncDirectory(path.slice(0, path.lastIndexOf("/")) || "/");
-}
-
-/** Makes a rename in a directory durable. */
-export function syncDirectory(path: string): void {
-  const fd = open(path, O.O_RDONLY | O.O_DIRECTORY);
-  try {
-    fsync(fd);
   } finally {
     close(fd);
   }

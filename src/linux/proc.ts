@@ -8,6 +8,13 @@ export function processStartTime(pid: number): number | undefined {
   return fields === undefined ? undefined : Number(fields[19]);
 }
 
+/** {@link processStartTime} of a process that has not ended: one that only has not been waited for has. */
+export function livingSince(pid: number): number | undefined {
+  const fields = statFields(pid);
+  if (fields === undefined || fields[0] === "Z" || fields[0] === "X") return undefined;
+  return Number(fields[19]);
+}
+
 /** A process's state (proc_pid_stat(5), field 3), such as `R`, `T` or `Z`; undefined when there is none. */
 export const processState = (pid: number): string | undefined => statFields(pid)?.[0];
 

@@ -1,7 +1,7 @@
 /** A process by more than its number, which another one gets when it is gone. */
 import { isErrno } from "../ffi/call.ts";
 import { close, POLLIN, poll } from "./fd.ts";
-import { bootId, processStartTime } from "./proc.ts";
+import { bootId, livingSince, processStartTime } from "./proc.ts";
 import { pidfdOpen, pidfdSendSignal, SIGNALS } from "./process.ts";
 
 /** A process, and not another one that gets its number later. */
@@ -47,4 +47,9 @@ export function openProcess(identity: ProcessIdentity): number | undefined {
     if (!isErrno(error, "ESRCH")) throw error;
   }
   return undefined;
+}
+
+/** Whether this process runs: one that has ended but has not been waited for does not. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  return identity.bootId === bootId() && livingSince(identity.pid) === identity.startTime;
 }

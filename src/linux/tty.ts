@@ -49,6 +49,11 @@ export function getWindowSize(fd: number): Uint8Array | undefined {
   return libc.ioctl(fd, TIOCGWINSZ, size) === 0 ? size : undefined;
 }
 
+/** struct winsize of so many characters. */
+export function windowSizeOf({ height, width }: { height: number; width: number }): Uint8Array {
+  return new Uint8Array(Uint16Array.of(height, width, 0, 0).buffer);
+}
+
 /** TIOCSWINSZ (ioctl_tty(2)). @param size struct winsize */
 export function setWindowSize(fd: number, size: Uint8Array): void {
   check("ioctl TIOCSWINSZ", { fd }, libc.ioctl(fd, TIOCSWINSZ, size));

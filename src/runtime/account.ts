@@ -54,6 +54,13 @@ export function resolveAccount(rootFd: number, request: AccountRequest): Account
   );
 }
 
+/** Where a user is at home, by the image's passwd; `/` if it does not say. */
+export function homeOf(rootFd: number, uid: number): string {
+  return (
+    parsePasswd(readInRoot(rootFd, "/etc/passwd")).find((entry) => entry.uid === uid)?.home || "/"
+  );
+}
+
 /** The look-up itself, on the parsed files. As Docker: a name beats a number that is written the same. */
 export function lookUp(
   request: AccountRequest,

@@ -16,8 +16,11 @@ import {
 import { accept } from "../linux/socket.ts";
 import { joinNamespaces, needsStage } from "../namespaces/join.ts";
 import { isNew } from "../namespaces/namespaces.ts";
+
 import { openConsole } from "../rootfs/console.ts";
-import { AccountError, resolveAccount } from "./account.ts";
+
+import { AccountError, homeOf, resolveAccount } from "./account.ts";
+
 import { executeCommand, findCommand } from "./command.ts";
 import { type Entry, enterProcess, type ResolvedUser, takeDescriptors } from "./enter.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
@@ -150,11 +153,12 @@ class Init {
 
 function resolveUser({ spec, account }: InitPlan, rootFd: number): ResolvedUser {
   const { user, env } = spec.process;
-  if (account === undefined) return { ...user, env };
+  const withHome = (home: () => string): readonly string[] =>
+    env.some((entry) => entry.startsWith("HOME=")) ? env : [...env, `HOME=${home()}`];
+  if (account === undefined) return { ...user, env: withHome(() => homeOf(rootFd, user.uid)) };
   try {
     const { home, ...found } = resolveAccount(rootFd, account);
-    const hasHome = env.some((entry) => entry.startsWith("HOME="));
-    return { ...found, env: hasHome ? env : [...env, `HOME=${home}`] };
+    return { ...found, env: withHome(() => home) };
   } catch (error) {
     if (!(error instanceof AccountError)) throw error;
     throw new StartError(error.message, { exitCode: 125, cause: error });

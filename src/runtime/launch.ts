@@ -105,9 +105,7 @@ function awaitForked(socket: number, between: Child): Child {
 /** Goes through the steps with init. The socket stays open; what failed leaves no process. */
 function follow(plan: InitPlan, socket: number, child: Child, steps: LaunchSteps): Started {
   const { namespaces, uidMappings, gidMappings } = plan.spec.linux;
-  let ended = false;
-  let console: number | undefined;
-  try {
+  return awaitCommand(socket, child, steps, () => {
     if (isNew(namespaces, "user")) {
       writeIdMappings(child.pid, uidMappings, gidMappings);
       letGo(socket, "mapped");
@@ -115,6 +113,25 @@ function follow(plan: InitPlan, socket: number, child: Child, steps: LaunchSteps
     steps.meanwhile?.(child.pid);
     letGo(socket, "go");
     steps.afterwards?.();
+  });
+}
+
+/**
+ * Hears what a child says until it executes its command, or is ready to. One that fails, or is
+ * failed by a step of ours, is gone afterwards.
+ * @param first what is done before it is listened to
+ * @throws {LaunchError}
+ */
+export function awaitCommand(
+  socket: number,
+  child: Child,
+  steps: LaunchSteps = {},
+  first: () => void = () => undefined,
+): Started {
+  let ended = false;
+  let console: number | undefined;
+  try {
+    first();
     for (let executing = false; ; ) {
       const received = receiveFrom(socket, child);
       if (received === undefined) {

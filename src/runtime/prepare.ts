@@ -34,8 +34,9 @@ interface Waiting {
 export function beginRoot(plan: InitPlan): Waiting {
   const { early, late, shown } = splitPlan(plan);
   const sources = cloneBindSources(plan.mounts.filter((op) => !shown.includes(op)));
+  const tree = plan.root.kind === "directory" ? cloneRoot(plan.root.path, plan.spec) : undefined;
   mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
-  const rootFd = mountRoot(plan);
+  const rootFd = mountRoot(plan, tree);
   const rootfs = new RootfsBuilder(rootFd);
   rootfs.apply(early, sources);
   return { rootFd, rootfs, late, shown, sources };
@@ -64,8 +65,20 @@ function splitPlan({ mounts, awaits }: InitPlan): Record<"early" | "late" | "sho
   return { early: mounts.slice(0, at), late: mounts.slice(at), shown };
 }
 
+/**
+ * A detached copy of the root's mounts. While it is still one of the host's group it can become its
+ * slave; shared it becomes later, because pivot_root(2) moves no shared mount.
+ */
+function cloneRoot(path: string, { linux }: Spec): number {
+  const tree = cloneTree(AT_FDCWD, path, true);
+  const isSlave = linux.rootfsPropagation?.endsWith("slave") === true;
+  const propagation = isSlave ? MS.MS_SLAVE : MS.MS_PRIVATE;
+  mountSetAttributes(tree, { propagation, recursive: true });
+  return tree;
+}
+
 /** Mounts the root in this namespace. @returns an O_PATH descriptor of it */
-function mountRoot({ root, attachAt }: InitPlan): number {
+function mountRoot({ root, attachAt }: InitPlan, tree: number | undefined): number {
   if (root.kind === "mount") {
     const opened: number[] = [];
     const data = root.data.map((piece) => {
@@ -76,8 +89,7 @@ function mountRoot({ root, attachAt }: InitPlan): number {
     });
     mount(root.source, attachAt, root.type, root.flags, data.join(""));
     for (const fd of opened) close(fd);
-  } else {
-    const tree = cloneTree(AT_FDCWD, root.path, true);
+  } else if (tree !== undefined) {
     const target = open(attachAt, O.O_PATH | O.O_DIRECTORY);
     moveMount(tree, target, attachAt);
     close(target);
@@ -106,11 +118,26 @@ export function enterRoot(rootFd: number, { spec, noPivot }: InitPlan): void {
   if (noPivot === true) moveRoot(rootFd);
   else pivot(rootFd);
   chdir("/");
-  if (spec.root.readonly) {
-    const root = open("/", O.O_PATH | O.O_DIRECTORY);
-    mountSetAttributes(root, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY });
-    close(root);
+  if (spec.root.readonly) changeRoot({ set: MOUNT_ATTR.MOUNT_ATTR_RDONLY });
+  const { rootfsPropagation = "private" } = spec.linux;
+  const later = LATER_PROPAGATION[rootfsPropagation];
+  if (later !== undefined) {
+    changeRoot({ propagation: later, recursive: rootfsPropagation.startsWith("r") });
   }
+}
+
+/** Propagation types that a mount must not have when it becomes the root. */
+const LATER_PROPAGATION: Readonly<Record<string, number>> = {
+  shared: MS.MS_SHARED,
+  rshared: MS.MS_SHARED,
+  unbindable: MS.MS_UNBINDABLE,
+  runbindable: MS.MS_UNBINDABLE,
+};
+
+function changeRoot(change: Parameters<typeof mountSetAttributes>[1]): void {
+  const root = open("/", O.O_PATH | O.O_DIRECTORY);
+  mountSetAttributes(root, change);
+  close(root);
 }
 
 function pivot(rootFd: number): void {

@@ -1,7 +1,7 @@
 /** Stopping a whole cgroup on v1: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst. */
 
 import { poll } from "../../linux/fd.ts";
-import { readFile, writeControl } from "../../linux/file.ts";
+import { ifExists, readFile, writeControl } from "../../linux/file.ts";
 import type { Controller } from "../controller.ts";
 import { CgroupError } from "../error.ts";
 
@@ -29,4 +29,10 @@ export function freezeV1(directory: string, patience = 2000): void {
 /** Lets everything in the cgroup go on. @throws {SysError} */
 export function thawV1(directory: string): void {
   writeControl(`${directory}/freezer.state`, "THAWED");
+}
+
+/** Whether it is stopped, or about to be. A cgroup that is gone is not. */
+export function isFrozenV1(directory: string): boolean {
+  const text = ifExists(() => readFile(`${directory}/freezer.state`));
+  return text !== undefined && text.trim() !== "THAWED";
 }

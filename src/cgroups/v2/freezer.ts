@@ -1,6 +1,6 @@
 /** Stopping a whole cgroup on v2: Documentation/admin-guide/cgroup-v2.rst, `cgroup.freeze`. Linux 5.2. */
 import { poll } from "../../linux/fd.ts";
-import { readFile, writeControl } from "../../linux/file.ts";
+import { ifExists, readFile, writeControl } from "../../linux/file.ts";
 import { flatValue } from "../controller.ts";
 import { CgroupError } from "../error.ts";
 
@@ -23,4 +23,10 @@ export function freezeV2(directory: string, patience = 2000): void {
 /** Lets everything in the cgroup go on. @throws {SysError} */
 export function thawV2(directory: string): void {
   writeControl(`${directory}/cgroup.freeze`, "0");
+}
+
+/** Whether it is stopped, or about to be. A cgroup that is gone is not. */
+export function isFrozenV2(directory: string): boolean {
+  const text = ifExists(() => readFile(`${directory}/cgroup.freeze`));
+  return text?.trim() === "1";
 }

@@ -1,0 +1,237 @@
+/** `create` and `run` of the OCI runtime: from a bundle to a container whose first process waits, or runs. */
+import { type CgroupLayout, readLayout } from "../cgroups/layout.ts";
+import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
+import { MydockerError } from "../errors.ts";
+import { close } from "../linux/fd.ts";
+import { readFile, realPath, statIfExists } from "../linux/file.ts";
+import { identify } from "../linux/process_identity.ts";
+import { replaceFile } from "../linux/replace_file.ts";
+import { connectTo, sendMessage } from "../linux/socket.ts";
+import { windowSizeOf } from "../linux/tty.ts";
+import { isNew, type NamespaceEntry } from "../namespaces/namespaces.ts";
+import type { CgroupFacts } from "../rootfs/cgroup_mounts.ts";
+import { planRootfs } from "../rootfs/plan.ts";
+import { runHooks, stateWithPid } from "./hooks.ts";
+import type { InitPlan } from "./init_plan.ts";
+import { launch, type Started } from "./launch.ts";
+import { withDefaults } from "./oci_defaults.ts";
+import { filterOf } from "./oci_seccomp.ts";
+import type { Spec } from "./spec.ts";
+import { hookState } from "./state.ts";
+import { type ContainerRecord, RuntimeStore } from "./store.ts";
+import { parseConfig } from "./validate.ts";
+
+/** What `create` and `run` are told on their command line. */
+export interface CreateOptions {
+  readonly root: string;
+  readonly id: string;
+  /** absolute */
+  readonly bundle: string;
+  /** UNIX socket that gets the terminal's master */
+  readonly consoleSocket?: string;
+  /** UNIX socket that gets a pidfd of the first process */
+  readonly pidfdSocket?: string;
+  readonly pidFile?: string;
+  readonly noPivot: boolean;
+  /** The container gets a session keyring of its own. */
+  readonly newKeyring: boolean;
+  /** `cgroupsPath` is systemd's: SLICE:PREFIX:NAME */
+  readonly systemdCgroup: boolean;
+  readonly preserveFds: number;
+  /** The command is executed at once, not when `start` says so. */
+  readonly startNow: boolean;
+  /** We leave when it runs, so nobody would copy a terminal's output. */
+  readonly detached: boolean;
+  /** Is told of what is wrong and yet no error. */
+  readonly warn: (message: string) => void;
+}
+
+/** A container that was created, and runs with `startNow`. */
+export interface CreatedContainer {
+  readonly store: RuntimeStore;
+  readonly record: ContainerRecord;
+  readonly spec: Spec;
+  readonly cgroup: Cgroup;
+  readonly started: Started;
+}
+
+/**
+ * Creates a container. When that fails nothing of it is left.
+ * @throws {MydockerError} {ConfigError} for its configuration, {LaunchError} for its first process
+ */
+export function createContainer(options: CreateOptions): CreatedContainer {
+  const spec = withDefaults(parseConfig(readConfigFile(options.bundle), options.warn));
+  checkTerminal(spec, options);
+  const rootfs = rootDirectory(options.bundle, spec);
+  const layout = readLayout();
+  const cgroupPath = spec.linux.cgroupsPath === "" ? `/${options.id}` : spec.linux.cgroupsPath;
+  const cgroup = planCgroup(layout, cgroupPath, spec.linux.resources);
+  const store = new RuntimeStore(options.root);
+  let record: ContainerRecord = {
+    ociVersion: spec.ociVersion,
+    id: options.id,
+    bundle: options.bundle,
+    rootfs,
+    created: timestamp(),
+    owner: userName(),
+    annotations: spec.annotations,
+    cgroup: cgroupPath,
+  };
+  using undo = new DisposableStack();
+  store.claim(options.id);
+  using _lock = store.lock(options.id);
+  undo.defer(() => store.remove(options.id));
+  store.write(record); // with the cgroup's path: whoever deletes what we leave half made needs it
+  undo.defer(() => cgroup.remove());
+  const socket = options.startNow ? undefined : store.listen(options.id);
+  const register = (pid: number) => {
+    const init = identify(pid);
+    if (init === undefined) return; // it has ended already, and will be heard of
+    record = { ...record, init };
+    store.write(record);
+  };
+  const started = launch(initPlan(options, spec, { rootfs, layout, cgroup, record, socket }), {
+    meanwhile(pid) {
+      cgroup.create();
+      cgroup.apply(spec.linux.resources);
+      if (pid === undefined) return;
+      if (isNew(spec.linux.namespaces, "user")) cgroup.add(pid);
+      if (options.startNow) register(pid);
+    },
+    afterwards: () => store.writeConfig(options.id, spec),
+    mounted: (pid) => {
+      const state = stateWithPid(hookState(record, "creating"), pid);
+      for (const place of ["prestart", "createRuntime"] as const) {
+        runHooks(place, spec.hooks[place] ?? [], state);
+      }
+    },
+    ready: ({ pid, console }) => {
+      register(pid);
+      handOver(options, pid, console);
+    },
+  });
+  if (socket !== undefined) close(socket);
+  if (options.startNow) handOver(options, started.pid, started.console);
+  undo.move();
+  return { store, record, spec, cgroup, started };
+}
+
+function readConfigFile(bundle: string): string {
+  const path = `${bundle}/config.json`;
+  try {
+    return readFile(path);
+  } catch (cause) {
+    throw new MydockerError(`cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function checkTerminal(spec: Spec, { consoleSocket, startNow, detached }: CreateOptions): void {
+  const leaves = !startNow || detached;
+  if (spec.process.terminal && leaves && consoleSocket === undefined) {
+    const what = "cannot allocate a terminal without a console socket when detached";
+    throw new MydockerError(`${what}: process.terminal is true, --console-socket is missing`);
+  }
+  if (consoleSocket !== undefined && (!spec.process.terminal || !leaves)) {
+    const why = spec.process.terminal
+      ? "the container is in the foreground"
+      : "process.terminal is false";
+    throw new MydockerError(`cannot use a console socket: ${why}`);
+  }
+}
+
+function rootDirectory(bundle: string, { root }: Spec): string {
+  const path = root.path.startsWith("/") ? root.path : `${bundle}/${root.path}`;
+  if (statIfExists(path) === undefined) {
+    throw new MydockerError(`root.path: ${path}: no such file or directory`);
+  }
+  return realPath(path);
+}
+
+interface Parts {
+  readonly rootfs: string;
+  readonly layout: CgroupLayout;
+  readonly cgroup: Cgroup;
+  readonly record: ContainerRecord;
+  readonly socket: number | undefined;
+}
+
+function initPlan(options: CreateOptions, spec: Spec, parts: Parts): InitPlan {
+  const { rootfs, layout, cgroup, record, socket } = parts;
+  const { terminal, consoleSize } = spec.process;
+  const seccomp = filterOf(spec);
+  const mounts = planRootfs(spec, {
+    bundle: options.bundle,
+    cgroup: cgroupFacts(layout, cgroup, spec.linux.namespaces),
+  });
+  const made = new Set(cgroup.members.map(({ directory }) => directory));
+  const withHooks = Object.keys(spec.hooks).length > 0;
+  return {
+    spec,
+    mounts,
+    root: { kind: "directory", path: rootfs },
+    attachAt: rootfs,
+    // Ids of a new user namespace may not write to cgroup files: then the creator adds init to it.
+    joinFiles: isNew(spec.linux.namespaces, "user") ? [] : cgroup.joinFiles,
+    awaits: mounts.flatMap((op) => (op.op === "bind" && made.has(op.source) ? [op.target] : [])),
+    stdinIsPipe: true,
+    ...(terminal && consoleSize !== undefined ? { windowSize: windowSizeOf(consoleSize) } : {}),
+    preserved: options.preserveFds,
+    ...(seccomp === undefined ? {} : { seccomp }),
+    dieWithParent: false,
+    reaper: false,
+    ...(socket === undefined ? {} : { startSocket: socket }),
+    ...(withHooks
+      ? { hookState: hookState(record, socket === undefined ? "creating" : "created") }
+      : {}),
+    noPivot: options.noPivot,
+  };
+}
+
+/** What a mount of type `cgroup` is to show. */
+function cgroupFacts(
+  { mode }: CgroupLayout,
+  { members }: Cgroup,
+  namespaces: readonly NamespaceEntry[],
+): CgroupFacts {
+  return {
+    version: mode === "v2" ? 2 : 1,
+    namespace: namespaces.some(({ type }) => type === "cgroup"),
+    hierarchies: members.map(({ hierarchy, directory }) => {
+      const name = hierarchy.controllers.join(",");
+      return { name, data: name, directory };
+    }),
+  };
+}
+
+/** The terminal to whoever asked for it, and the pid file, without a newline, renamed into place. */
+function handOver({ consoleSocket, pidFile }: CreateOptions, pid: number, master?: number): void {
+  if (consoleSocket !== undefined && master !== undefined) sendConsole(consoleSocket, master);
+  if (pidFile !== undefined) replaceFile(pidFile, String(pid), { mode: 0o644 });
+}
+
+/** Sends the master of a terminal to a console socket (runc's terminals.md). */
+export function sendConsole(path: string, master: number): void {
+  const socket = connectTo(path, "stream");
+  try {
+    sendMessage(socket, new TextEncoder().encode("/dev/ptmx"), master);
+  } finally {
+    close(socket);
+  }
+}
+
+/** Now, in RFC 3339 with nanoseconds. */
+function timestamp(): string {
+  const now = new Date();
+  const nanoseconds = Math.floor((performance.now() % 1) * 1e6);
+  return now.toISOString().replace("Z", `${String(nanoseconds).padStart(6, "0")}Z`);
+}
+
+/** The name of the user that we are, by the host's passwd; the number if it has none. */
+function userName(): string {
+  const uid = process.getuid?.() ?? 0;
+  if (uid === 0) return "root";
+  const line = readFile("/etc/passwd")
+    .split("\n")
+    .find((entry) => entry.split(":")[2] === String(uid));
+  return line?.split(":")[0] ?? String(uid);
+}

@@ -1,0 +1,72 @@
+/** `start` of the OCI runtime: a container that was created executes its command. */
+import { MydockerError } from "../errors.ts";
+import { close } from "../linux/fd.ts";
+import { receiveMessage } from "../linux/socket.ts";
+import { runHooks, stateWithPid } from "./hooks.ts";
+import { parseMessage, signal } from "./protocol.ts";
+import { hookState, statusOf } from "./state.ts";
+import type { ContainerRecord, RuntimeStore } from "./store.ts";
+
+/**
+ * Has the first process execute its command, and runs the poststart hooks.
+ * @param warn is told of hooks that fail: the container runs all the same (runtime.md, "Lifecycle")
+ * @throws {MydockerError} when it does not wait to be started, or the command cannot be executed
+ */
+export function startContainer(
+  store: RuntimeStore,
+  id: string,
+  warn: (message: string) => void,
+): void {
+  const record = store.read(id);
+  const socket = store.connect(id);
+  if (socket === undefined) throw notWaiting(store, record);
+  try {
+    signal(socket, "start");
+    awaitExec(socket, id);
+  } finally {
+    close(socket);
+  }
+  store.forgetSocket(id);
+  runPoststart(store, record, warn);
+}
+
+/** Runs the poststart hooks of a container whose command runs. @param warn is told of the one that fails */
+export function runPoststart(
+  store: RuntimeStore,
+  record: ContainerRecord,
+  warn: (message: string) => void,
+): void {
+  const hooks = store.readConfig(record.id).hooks.poststart ?? [];
+  if (hooks.length === 0) return;
+  try {
+    runHooks("poststart", hooks, stateWithPid(hookState(record, "running"), record.init?.pid ?? 0));
+  } catch (error) {
+    warn(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function notWaiting(store: RuntimeStore, record: ContainerRecord): MydockerError {
+  const status = statusOf(store, record);
+  const what =
+    status === "stopped"
+      ? "cannot start a container that has stopped"
+      : status === "creating"
+        ? "cannot start a container that is still being created"
+        : "cannot start an already running container";
+  return new MydockerError(`${what}: ${record.id}`);
+}
+
+function awaitExec(socket: number, id: string): void {
+  for (let executing = false; ; ) {
+    const received = receiveMessage(socket);
+    if (received === undefined) {
+      if (executing) return;
+      throw new MydockerError(
+        `cannot start ${id}: its first process is gone, or another start won`,
+      );
+    }
+    const message = parseMessage(received.bytes);
+    if (message.kind === "exec") executing = true;
+    if (message.kind === "failed") throw new MydockerError(message.message);
+  }
+}

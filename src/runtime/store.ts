@@ -1,0 +1,174 @@
+/**
+ * Containers of the OCI runtime on disk, under `--root`:
+ *
+ *   <id>/state.json    what it is, and its first process; replaced as a whole
+ *   <id>/config.json   its configuration, as it was read when it was created
+ *   <id>/start.sock    where its first process waits for `start`; gone once it has been
+ *
+ * The directory is made first and removed last: making it is what claims the id.
+ */
+import { MydockerError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
+import { readDirectory, removeTree } from "../linux/directory.ts";
+import { close, fdPath, flock, LOCK_EX, O, open } from "../linux/fd.ts";
+import {
+  ifExists,
+  makeDirectories,
+  mkdir,
+  readFile,
+  statFd,
+  statIfExists,
+  unlinkIfExists,
+} from "../linux/file.ts";
+import type { ProcessIdentity } from "../linux/process_identity.ts";
+import { replaceFile } from "../linux/replace_file.ts";
+import { connectTo, listenAt } from "../linux/socket.ts";
+import type { Spec } from "./spec.ts";
+
+/** What is kept of a container. */
+export interface ContainerRecord {
+  readonly ociVersion: string;
+  readonly id: string;
+  /** absolute path of the directory that held its config.json */
+  readonly bundle: string;
+  /** absolute path */
+  readonly rootfs: string;
+  /** RFC 3339, nanoseconds */
+  readonly created: string;
+  /** name of the user that created it */
+  readonly owner: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** path of its cgroup in every hierarchy */
+  readonly cgroup: string;
+  /** The cgroup was there before, with the container's path: it stays. */
+  readonly keepsCgroup?: boolean;
+  /** absent while it is being created */
+  readonly init?: ProcessIdentity;
+}
+
+const ID = /^[\w+.-]{1,1024}$/;
+
+/** @throws {MydockerError} for what cannot be the name of a directory of ours */
+export function checkId(id: string): string {
+  if (id === "") throw new MydockerError("container id cannot be empty");
+  if (!ID.test(id) || id === "." || id === "..") {
+    throw new MydockerError(
+      `invalid container ID format: ${JSON.stringify(id)}: letters, digits and _ + - . only`,
+    );
+  }
+  return id;
+}
+
+/** The directory of all containers. */
+export class RuntimeStore {
+  constructor(readonly root: string) {}
+
+  directory(id: string): string {
+    return `${this.root}/${checkId(id)}`;
+  }
+
+  /** Claims an id. @throws {MydockerError} when it is taken */
+  claim(id: string): void {
+    const directory = this.directory(id);
+    makeDirectories(this.root, 0o700);
+    try {
+      mkdir(directory, 0o700);
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+      throw new MydockerError(`container with given ID already exists: ${id}`, { cause: error });
+    }
+  }
+
+  /**
+   * Waits until nobody else creates or deletes this container. Disposing releases it.
+   * @returns undefined when there is no such container
+   */
+  lock(id: string): Disposable | undefined {
+    const path = this.directory(id);
+    const fd = ifExists(() => open(path, O.O_RDONLY | O.O_DIRECTORY));
+    if (fd === undefined) return undefined;
+    flock(fd, LOCK_EX);
+    if (statIfExists(path)?.ino === statFd(fd).ino) return { [Symbol.dispose]: () => close(fd) };
+    close(fd); // whoever had the lock has deleted it
+    return undefined;
+  }
+
+  write(record: ContainerRecord): void {
+    replaceFile(`${this.directory(record.id)}/state.json`, JSON.stringify(record));
+  }
+
+  writeConfig(id: string, spec: Spec): void {
+    replaceFile(`${this.directory(id)}/config.json`, JSON.stringify(spec));
+  }
+
+  /** @throws {MydockerError} when there is no such container, or its record is damaged */
+  read(id: string): ContainerRecord {
+    const record = this.tryRead(id);
+    if (record === undefined) throw new MydockerError(`container does not exist: ${id}`);
+    return record;
+  }
+
+  /** The record; undefined when there is none, or none yet. @throws {MydockerError} when it is damaged */
+  tryRead(id: string): ContainerRecord | undefined {
+    const path = `${this.directory(id)}/state.json`;
+    const text = ifExists(() => readFile(path));
+    return text === undefined ? undefined : parse<ContainerRecord>(path, text, "id");
+  }
+
+  /** @throws {MydockerError} when it is missing or damaged */
+  readConfig(id: string): Spec {
+    const path = `${this.directory(id)}/config.json`;
+    return parse<Spec>(path, readFile(path), "linux");
+  }
+
+  /** Ids of all containers, also of those that are half made. */
+  list(): string[] {
+    return (ifExists(() => readDirectory(this.root)) ?? []).filter((name) => ID.test(name)).sort();
+  }
+
+  /** Missing is fine. */
+  remove(id: string): void {
+    const directory = this.directory(id);
+    ifExists(() => removeTree(directory));
+  }
+
+  /** Makes the socket at which the first process waits. */
+  listen(id: string): number {
+    return this.#atSocket(id, (path) => listenAt(path));
+  }
+
+  /** Connects to the first process; undefined when it does not wait any more. */
+  connect(id: string): number | undefined {
+    try {
+      return this.#atSocket(id, (path) => connectTo(path));
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ECONNREFUSED")) return undefined;
+      throw error;
+    }
+  }
+
+  /** The first process has started its command. */
+  forgetSocket(id: string): void {
+    unlinkIfExists(`${this.directory(id)}/start.sock`);
+  }
+
+  /** By the directory's descriptor: the path of a socket may have 107 bytes only (unix(7)). */
+  #atSocket(id: string, act: (path: string) => number): number {
+    const directory = open(this.directory(id), O.O_PATH | O.O_DIRECTORY);
+    try {
+      return act(`${fdPath(directory)}/start.sock`);
+    } finally {
+      close(directory);
+    }
+  }
+}
+
+function parse<T>(path: string, text: string, field: keyof T): T {
+  try {
+    const value: T = JSON.parse(text);
+    if (value?.[field] !== undefined) return value;
+  } catch (cause) {
+    throw new MydockerError(`${path} is damaged: ${(cause as Error).message}`, { cause });
+  }
+  throw new MydockerError(`${path} is damaged: it has no ${JSON.stringify(field)}`);
+}
