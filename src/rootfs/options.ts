@@ -85,6 +85,9 @@ const OPTIONS: ReadonlyMap<string, Effect> = new Map<string, Effect>([
   ["ridmap", { switches: "ridmap" }],
 ]);
 
+/** The options that are not for a file system to understand, sorted. */
+export const knownMountOptions = (): string[] => [...OPTIONS.keys()].sort();
+
 /** Bits of attributes to set and to take back. */
 interface Bits {
   readonly set: number;

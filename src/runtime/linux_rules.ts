@@ -17,7 +17,8 @@ import { DEVICE } from "./mount_rules.ts";
 import { RESOURCES } from "./resource_rules.ts";
 import { type IntelRdt, type Linux, type MemoryPolicy, ROOTFS_PROPAGATIONS } from "./spec.ts";
 
-const NAMESPACE_TYPES = [
+/** All that there are (namespaces(7)). */
+export const NAMESPACE_TYPES = [
   "mount",
   "pid",
   "network",
