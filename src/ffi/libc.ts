@@ -49,6 +49,8 @@ const prototypes = {
   pidfd_open: { symbol: "syscall", args: [LONG, "i32", "u32"], returns: LONG },
   // long syscall(SYS_pidfd_send_signal, int pidfd, int sig, siginfo_t *info, unsigned int flags);
   pidfd_send_signal: { symbol: "syscall", args: [LONG, "i32", "i32", "ptr", "u32"], returns: LONG },
+  // long syscall(SYS_pidfd_getfd, int pidfd, int targetfd, unsigned int flags);
+  pidfd_getfd: { symbol: "syscall", args: [LONG, "i32", "i32", "u32"], returns: LONG },
   // int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options);
   waitid: { args: ["i32", "i32", "ptr", "i32"], returns: "i32" },
   // pid_t waitpid(pid_t pid, int *status, int options);

@@ -160,6 +160,15 @@ export function pidfdSendSignal(pidfd: number, signal: number): void {
   );
 }
 
+/** pidfd_getfd(2): a descriptor of another process's, close-on-exec. Needs the right to trace it. */
+export function pidfdGetFd(pidfd: number, fd: number): number {
+  return check(
+    "pidfd_getfd",
+    () => ({ fd: pidfd, target: fd }),
+    libc.pidfd_getfd(SYS.pidfd_getfd, pidfd, fd, 0),
+  );
+}
+
 /** How a process ended: its exit code, or the signal that killed it. */
 export interface ExitStatus {
   readonly code: number;

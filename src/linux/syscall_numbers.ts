@@ -47,5 +47,6 @@ export const SYS = {
   clone3: 435,
   close_range: 436,
   openat2: 437,
+  pidfd_getfd: 438,
   mount_setattr: 442,
 } as const;

@@ -26,9 +26,9 @@ import { type Entry, enterProcess, type ResolvedUser, takeDescriptors } from "./
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { beginRoot, enterRoot, finishRoot, setUpNamespaces } from "./prepare.ts";
-import { awaitSignal, tell } from "./protocol.ts";
+import { awaitSignal, tell, tellUnnotified } from "./protocol.ts";
 import { explainOpenFiles } from "./rlimits.ts";
-import { enterKeyring } from "./security.ts";
+import { enterKeyring, loadSeccomp, notifies } from "./security.ts";
 import { StartError } from "./start_error.ts";
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
@@ -49,8 +49,9 @@ class Init {
 
   run(): never {
     try {
-      const entry = this.#prepare();
-      const path = this.#enter(entry);
+      const prepared = this.#prepare();
+      const path = this.#enter(prepared);
+      const entry = this.#listen(prepared);
       this.#awaitStart();
       const { spec, hookState } = this.plan;
       if (hookState !== undefined) {
@@ -134,6 +135,18 @@ class Init {
   }
 
   #listener: number | undefined;
+
+  /** A filter that notifies is loaded before the container counts as created. @returns what is left to do */
+  #listen(entry: Entry): Entry {
+    if (!notifies(entry)) return entry;
+    loadSeccomp(entry, (fd) => {
+      tellUnnotified(this.#channel, { kind: "listening", fd });
+      if (!awaitSignal(this.#channel, "heard")) exitNow(1);
+      close(fd);
+    });
+    const { seccomp: _, ...rest } = entry;
+    return rest;
+  }
 
   /** Waits for somebody to start the command, if it is not to be executed at once. */
   #awaitStart(): void {

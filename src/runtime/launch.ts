@@ -2,7 +2,7 @@
 import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close } from "../linux/fd.ts";
-import { CLONE, P_PIDFD, waitExit } from "../linux/process.ts";
+import { CLONE, P_PIDFD, pidfdGetFd, waitExit } from "../linux/process.ts";
 import { messagePair } from "../linux/socket.ts";
 import { needsStage, writeIdMappings } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
@@ -30,6 +30,8 @@ export interface LaunchSteps {
   readonly afterwards?: () => void;
   /** Runs hooks while init waits, its root mounted but not entered. */
   readonly mounted?: (pid: number) => void;
+  /** Gets the descriptor on which notifications of the seccomp filter are answered; it is closed afterwards. */
+  readonly listening?: (listener: number, pid: number) => void;
   /** Puts the container on record: its command waits for `start`, and its first process outlives us. */
   readonly ready?: (started: Started) => void;
 }
@@ -150,6 +152,10 @@ export function awaitCommand(
           steps.mounted?.(child.pid);
           letGo(socket, "hooked");
           break;
+        case "listening":
+          handOver(child, message.fd, steps);
+          letGo(socket, "heard");
+          break;
         case "ready":
           steps.ready?.(started(child, console));
           letGo(socket, "keep");
@@ -166,6 +172,18 @@ export function awaitCommand(
     if (console !== undefined) close(console);
     close(child.pidfd);
     throw error;
+  }
+}
+
+/** Takes the listener from init, which might wait for an answer to its own call if it sent it. */
+function handOver({ pid, pidfd }: Child, fd: number, { listening }: LaunchSteps): void {
+  if (listening === undefined)
+    throw new Error("seccomp: nobody answers this filter's notifications");
+  const listener = pidfdGetFd(pidfd, fd);
+  try {
+    listening(listener, pid);
+  } finally {
+    close(listener);
   }
 }
 

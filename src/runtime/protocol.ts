@@ -13,6 +13,9 @@
  *     │ runs prestart, createRuntime     │
  *     │ ── "hooked" ───────────────────▶ │ runs createContainer
  *     │                                  │ pivots, drops privileges
+ *     │ ◀── "listening" + number ─────── │ only with a seccomp filter that notifies
+ *     │ takes the listener, hands it on  │
+ *     │ ── "heard" ────────────────────▶ │
  *     │ ◀── "ready" ──────────────────── │ only if the command waits for `start`
  *     │ ── "keep" ─────────────────────▶ │ the container is on record: it may outlive its creator
  *     │
@@ -22,6 +25,7 @@
  *     │ ◀── "failed" {…}, or end of file: execve(2) has closed the socket
  */
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
+import { write } from "../linux/fd.ts";
 import { receiveMessage, sendMessage } from "../linux/socket.ts";
 
 /** What init says. */
@@ -30,12 +34,14 @@ export type InitMessage =
   | { readonly kind: "forked"; readonly pid: number }
   | { readonly kind: "console" }
   | { readonly kind: "mounted" }
+  /** the listener is this descriptor of init's */
+  | { readonly kind: "listening"; readonly fd: number }
   | { readonly kind: "ready" }
   | { readonly kind: "exec" }
   | { readonly kind: "failed"; readonly message: string; readonly exitCode: number };
 
 /** What init waits for, in this order. */
-export type Signal = "mapped" | "go" | "hooked" | "keep" | "start";
+export type Signal = "mapped" | "go" | "hooked" | "heard" | "keep" | "start";
 
 /** Characters; what fits into one message (linux/socket.ts) however they are encoded. */
 const LONGEST = 20_000;
@@ -48,6 +54,14 @@ export function tell(socket: number, message: InitMessage, fd?: number): void {
     text = JSON.stringify({ ...message, message: `${cut}…` });
   }
   sendMessage(socket, encodeBytes(text), fd);
+}
+
+/**
+ * Says something by write(2), the one call for which no profile asks for a notification
+ * (seccomp/validate.ts): nobody would answer one yet.
+ */
+export function tellUnnotified(socket: number, message: InitMessage): void {
+  write(socket, encodeBytes(JSON.stringify(message)));
 }
 
 /** Reads what {@link tell} sent. */

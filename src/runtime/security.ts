@@ -17,6 +17,7 @@ import {
   prctl,
   setCredentials,
 } from "../linux/process.ts";
+import { SECCOMP_FILTER_FLAGS } from "../linux/seccomp.ts";
 import { isNew, type NamespaceEntry } from "../namespaces/namespaces.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
 import { loadFilter, prepareFilter } from "../seccomp/load.ts";
@@ -81,6 +82,11 @@ function capabilitySets({ process: { capabilities }, user }: Confined) {
 const needsAdmin = ({ process, seccomp }: Confined): boolean =>
   seccomp !== undefined && !process.noNewPrivileges;
 
+/** Whether somebody has to answer what the filter asks. */
+export const notifies = ({ seccomp }: Confined): boolean =>
+  seccomp !== undefined &&
+  (seccomp.flags & SECCOMP_FILTER_FLAGS.SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0;
+
 /** Becomes the user, with its capabilities. {@link loadSeccomp} is to follow. */
 export function dropPrivileges(confined: Confined): void {
   const { process, user } = confined;
@@ -95,16 +101,17 @@ export function dropPrivileges(confined: Confined): void {
 
 /**
  * Loads the filter, and drops what was kept for it: the last but execve(2).
- * @returns the descriptor on which its notifications are answered (close-on-exec), if it has any
+ * @param listening is given the descriptor on which notifications are answered (close-on-exec), if the
+ *   filter has any; until somebody does, a call that it asks about never returns
  * @throws MydockerError when the kernel refuses it
  */
-export function loadSeccomp(confined: Confined): number | undefined {
-  if (confined.seccomp === undefined) return undefined;
+export function loadSeccomp(confined: Confined, listening?: (listener: number) => void): void {
+  if (confined.seccomp === undefined) return;
   const filter = prepareFilter(confined.seccomp);
-  if (!needsAdmin(confined)) return loadFilter(filter);
   const { effective, permitted, inheritable } = capabilitySets(confined);
-  capset(effective | SYS_ADMIN, permitted | SYS_ADMIN, inheritable);
+  const isKept = needsAdmin(confined);
+  if (isKept) capset(effective | SYS_ADMIN, permitted | SYS_ADMIN, inheritable);
   const listener = loadFilter(filter);
-  capset(effective, permitted, inheritable);
-  return listener;
+  if (listener !== undefined) listening?.(listener);
+  if (isKept) capset(effective, permitted, inheritable);
 }

@@ -1,7 +1,7 @@
 /** The seccomp compiler against libseccomp and against the kernel. */
 
-import { describe, expect } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_CAPABILITIES } from "../../src/capabilities/capabilities.ts";
@@ -21,6 +21,7 @@ import {
   randomArgument,
   randomProfile,
 } from "../helpers/seccomp_profiles.ts";
+import { waitFor } from "../helpers/wait.ts";
 
 /** What newer calls get, which runc adds to libseccomp's program. */
 const ENOSYS = 0x00050026;
@@ -271,4 +272,111 @@ describe("the kernel", () => {
     load("unprivilegedWithNoNewPrivileges"),
   );
   testIf([root()], "may lack a flag that nobody asked for", load("optional"));
+});
+
+describe("notifications", () => {
+  const fixtures = join(import.meta.dir, "../fixtures");
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "mydocker-notify-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** A container with a filter that asks about `names`, and an agent that answers. */
+  async function ask(
+    options: { names: readonly string[]; noNewPrivileges: boolean },
+    script: string,
+    withAgent = true,
+  ) {
+    const [root, attachAt] = [join(folder, "root"), join(folder, "attach")];
+    for (const path of [`${root}/bin`, `${root}/proc`, attachAt])
+      mkdirSync(path, { recursive: true });
+    copyFileSync("/bin/busybox", `${root}/bin/busybox`);
+    const [agent, socket] = [join(folder, "agent"), join(folder, "socket")];
+    const source = join(fixtures, "seccomp_agent.c");
+    Bun.spawnSync(["gcc", "-O1", "-w", "-o", agent, source]);
+    rmSync(socket, { force: true });
+    const running = withAgent ? Bun.spawn([agent, socket], { stdout: "pipe" }) : undefined;
+    if (running !== undefined) await waitFor("the agent", () => existsSync(socket), 5000);
+    const command = ["busybox", "sh", "-c", script];
+    const { stdout, stderr } = Bun.spawnSync(
+      [
+        process.execPath,
+        join(fixtures, "seccomp_notify.ts"),
+        root,
+        attachAt,
+        socket,
+        JSON.stringify(options),
+        ...command,
+      ],
+      { timeout: 20_000 },
+    );
+    const isStuck = setTimeout(() => running?.kill("SIGKILL"), 2000); // its filter is still there
+    const said = running === undefined ? "" : await new Response(running.stdout).text();
+    clearTimeout(isStuck);
+    const [pid, code] = stdout.toString().trim().split("\n").slice(-2);
+    return {
+      pid,
+      code,
+      out: stdout.toString(),
+      err: stderr.toString(),
+      agent: said.trim().split("\n"),
+    };
+  }
+
+  const needs = [
+    root(),
+    program("gcc"),
+    existsSync("/bin/busybox") ? undefined : "busybox-static is not installed",
+  ];
+
+  testIf(
+    needs,
+    "go to the socket of the profile, with the process's state, and are answered",
+    async () => {
+      for (const noNewPrivileges of [false, true]) {
+        const names = ["mkdir", "mkdirat"];
+        const { pid, err, agent } = await ask({ names, noNewPrivileges }, "busybox mkdir /bin/x");
+        expect(err).toContain("Directory not empty");
+        const [ready, state, ...asked] = agent;
+        expect(ready).toBe("ready");
+        expect(JSON.parse(state ?? "")).toEqual({
+          ociVersion: "1.3.0",
+          fds: ["seccompFd"],
+          pid: Number(pid),
+          metadata: "what the agent knows",
+          state: {
+            ociVersion: "1.3.0",
+            id: "asked",
+            status: "creating",
+            pid: Number(pid),
+            bundle: "/bundle",
+            annotations: { color: "blue" },
+          },
+        });
+        expect(asked).toHaveLength(1);
+      }
+    },
+  );
+
+  // Seen to hang when init sends the listener by sendmsg(2).
+  testIf(
+    needs,
+    "for the calls by which init speaks are answered too: the agent has the listener first",
+    async () => {
+      const names = ["sendmsg", "recvmsg", "close", "execve", "capset"];
+      for (const noNewPrivileges of [false, true]) {
+        const { code, err, agent } = await ask({ names, noNewPrivileges }, "true");
+        expect({ code, err }).toEqual({ code: "0", err: "" });
+        expect(agent.length).toBeGreaterThan(4);
+      }
+    },
+  );
+
+  testIf(needs, "that nobody listens for fail the start, and leave no process", async () => {
+    const { out, err } = await ask({ names: ["mkdir"], noNewPrivileges: false }, "true", false);
+    expect(out).toBe("");
+    expect(err).toContain("the seccomp listener cannot be handed over to ");
+    expect(err).toContain("no such file or directory");
+  });
 });
