@@ -3,23 +3,22 @@
  * first process has ended.
  */
 
-import { isErrno, SysError } from "../ffi/call.ts";
+import { isErrno, type SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
 import { eventLoopDescriptor, turnEventLoop } from "../ffi/event_loop.ts";
-import {
-  close,
-  F_SETFL,
-  fcntl,
-  fdPath,
-  O,
-  open,
-  POLLIN,
-  type PollEntry,
-  poll,
-} from "../linux/fd.ts";
-import { ifExists, S_IFIFO, S_IFMT, S_IFREG, statFd } from "../linux/file.ts";
+import { close, F_SETFL, fcntl, O, POLLIN, type PollEntry, poll } from "../linux/fd.ts";
 import { type ExitStatus, P_PIDFD, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
-import { getWindowSize, isTerminal, openPeer, setWindowSize } from "../linux/tty.ts";
+import {
+  foregroundGroup,
+  getWindowSize,
+  isTerminal,
+  openPeer,
+  setWindowSize,
+  signalCharacters,
+} from "../linux/tty.ts";
+import { log } from "../log.ts";
 import type { Started } from "../runtime/launch.ts";
+import { CallerStreams } from "./caller_streams.ts";
 import { Pump } from "./pump.ts";
 import { type SignalQueue, wouldEnd } from "./signals.ts";
 
@@ -29,6 +28,9 @@ const GRACE = 10_000;
 const PATIENCE = 3;
 /** How often we look for signals where Bun's event loop cannot be polled, in milliseconds. */
 const FALLBACK_INTERVAL = 50;
+
+/** What write(2) says when there is no reader, or no stream. */
+const NOBODY_READS: readonly string[] = ["EPIPE", "ECONNRESET", "ENXIO", "EBADF"];
 
 /** The ends of a container's standard streams that are ours; absent with a terminal. */
 export interface Pipes {
@@ -52,8 +54,14 @@ export interface ForegroundOptions {
   readonly killRest: () => void;
 }
 
-/** Copies and passes on until the end. @returns how the first process ended */
-export async function superviseForeground(options: ForegroundOptions): Promise<ExitStatus> {
+/** How a container in the foreground ended. */
+export interface ForegroundEnd extends ExitStatus {
+  /** What it wrote could not all be passed on, as was said. */
+  readonly outputLost: boolean;
+}
+
+/** Copies and passes on until the end. */
+export async function superviseForeground(options: ForegroundOptions): Promise<ForegroundEnd> {
   const session = new ForegroundSession(options);
   try {
     return await session.run();
@@ -64,10 +72,14 @@ export async function superviseForeground(options: ForegroundOptions): Promise<E
 
 class ForegroundSession {
   readonly #options: ForegroundOptions;
+  readonly #streams = new CallerStreams();
   readonly #outputs: Pump[] = [];
   #input: Pump | undefined;
-  readonly #opened: number[] = [];
   #slave: number | undefined;
+  /** The caller's terminals, until one of them is lost. */
+  #terminals: readonly number[] = [];
+  readonly #shownOnTerminal: boolean[] = [];
+  #outputLost = false;
   #insisted = 0;
   #deadline: number | undefined;
   /** The signal in whose name we killed. */
@@ -78,46 +90,39 @@ class ForegroundSession {
     const { started, pipes, interactive } = options;
     if (pipes !== undefined) {
       this.#outputs.push(this.#output(pipes.stdout, 1), this.#output(pipes.stderr, 2));
-      if (pipes.stdin !== undefined) this.#input = this.#inputTo(pipes.stdin, true);
+      if (pipes.stdin !== undefined) this.#input = this.#inputTo(pipes.stdin);
     } else if (started.console !== undefined) {
       // With a slave of ours, the terminal outlives programs that close theirs for a moment.
       this.#slave = openPeer(started.console);
+      this.#terminals = [0, 1].filter(isTerminal);
       this.#outputs.push(this.#output(started.console, 1));
-      if (interactive) this.#input = this.#inputTo(started.console, false);
+      if (interactive) this.#input = this.#inputTo(started.console);
     }
   }
 
   #output(source: number, fd: number): Pump {
-    const { sink, sinkBlocks } = this.#withoutBlocking(fd);
-    return new Pump({ source, sink, closeSource: true, closeSink: false, sinkBlocks });
+    const { fd: sink, write, blocks: sinkBlocks, isTerminal } = this.#streams.writer(fd);
+    this.#shownOnTerminal.push(isTerminal);
+    const closeSource = this.#options.pipes !== undefined;
+    return new Pump({ source, sink, closeSource, closeSink: false, sinkBlocks, write });
   }
 
   /** @param sink ours alone, so it can be told not to block */
-  #inputTo(sink: number, closeSink: boolean): Pump {
+  #inputTo(sink: number): Pump {
     fcntl(sink, F_SETFL, O.O_NONBLOCK);
-    return new Pump({ source: 0, sink, closeSource: false, closeSink, sinkBlocks: false });
+    const isPipe = this.#options.pipes !== undefined;
+    return new Pump({
+      source: 0,
+      sink,
+      closeSource: false,
+      closeSink: isPipe,
+      sinkBlocks: false,
+      read: this.#streams.reader(),
+      ...(isPipe ? {} : { onRead: (bytes: Uint8Array) => this.#typed(bytes) }),
+    });
   }
 
-  /**
-   * A description of our own of the same pipe or terminal: O_NONBLOCK on the one we were given would
-   * be seen by everybody who shares it, the caller's shell for instance.
-   */
-  #withoutBlocking(fd: number): { sink: number; sinkBlocks: boolean } {
-    const kind = (ifExists(() => statFd(fd))?.mode ?? 0) & S_IFMT;
-    // A file never blocks, and another description would write at an offset of its own.
-    if (kind === S_IFREG) return { sink: fd, sinkBlocks: false };
-    if (kind !== S_IFIFO && !isTerminal(fd)) return { sink: fd, sinkBlocks: true };
-    try {
-      const own = open(fdPath(fd), O.O_WRONLY | O.O_NONBLOCK | O.O_NOCTTY);
-      this.#opened.push(own);
-      return { sink: own, sinkBlocks: false };
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-      return { sink: fd, sinkBlocks: true }; // not ours to open
-    }
-  }
-
-  async run(): Promise<ExitStatus> {
+  async run(): Promise<ForegroundEnd> {
     const { started, killRest } = this.#options;
     let status: ExitStatus | undefined;
     for (;;) {
@@ -135,9 +140,11 @@ class ForegroundSession {
       }
     }
     const by = this.#endedBy;
-    return by !== undefined && status.signal === SIGNALS.SIGKILL
-      ? { code: 128 + by, signal: by }
-      : status;
+    const killed = by !== undefined && status.signal === SIGNALS.SIGKILL;
+    return {
+      ...(killed ? { code: 128 + by, signal: by } : status),
+      outputLost: this.#outputLost,
+    };
   }
 
   /** One poll(2) over everything, and one step of what is ready. */
@@ -149,11 +156,16 @@ class ForegroundSession {
     // Somebody outside may hold a pipe open that nobody in the container writes to any more.
     const leftover = pidfd === undefined && this.#options.pipes !== undefined;
     const now = leftover && interests.some(({ events }) => events === POLLIN);
-    poll([process, loop, ...interests], now ? 0 : this.#timeout(loop.fd === -1));
+    const terminals = this.#terminals.map((fd) => ({ fd, events: 0, revents: 0 }));
+    poll([process, loop, ...interests, ...terminals], now ? 0 : this.#timeout(loop.fd === -1));
     interests.forEach(({ revents, events }, index) => {
       if (revents !== 0 || (leftover && events === POLLIN)) (pumps[index] as Pump).step();
     });
-    if (this.#input?.sourceEnded === true) this.#inputEnded();
+    if (this.#input?.done === true) this.#inputEnded(this.#input);
+    this.#outputs.forEach((pump, index) => {
+      if (pump.sinkError !== undefined) this.#outputFailed(pump, pump.sinkError, index);
+    });
+    if (terminals.some(({ revents }) => revents !== 0)) this.#terminalLost(); // POLLHUP, which needs no asking
     if (this.#deadline !== undefined && Date.now() >= this.#deadline) this.#kill();
     return { ended: process.revents !== 0, loopReady: loop.fd === -1 || loop.revents !== 0 };
   }
@@ -165,14 +177,52 @@ class ForegroundSession {
   }
 
   /** The end of a terminal is its loss. */
-  #inputEnded(): void {
+  #inputEnded(input: Pump): void {
     this.#input = undefined;
-    if (this.#options.pipes === undefined && isTerminal(0) === false) this.#hangUp();
+    if (input.sourceEnded && this.#options.pipes === undefined && !isTerminal(0))
+      this.#terminalLost();
+  }
+
+  /** Nobody reads any more: the container's pipe is closed, as in a shell's pipeline. Anything else is said. */
+  #outputFailed(pump: Pump, { code, errno }: SysError, index: number): void {
+    pump.sinkError = undefined;
+    if (this.#options.pipes === undefined) this.#terminalLost();
+    const isLoss = code === "EIO" && this.#shownOnTerminal[index] === true;
+    if (isLoss || NOBODY_READS.includes(code)) return;
+    this.#outputLost = true;
+    const name = index === 0 ? "standard output" : "standard error";
+    log.error(`cannot write to ${name}: ${errnoText(errno)}`);
+  }
+
+  /** What reports it may come before or after the SIGHUP that it sends, or without one. */
+  #terminalLost(): void {
+    this.#terminals = [];
+    if (this.#deadline === undefined) this.#hangUp();
   }
 
   #hangUp(): void {
+    this.#terminals = [];
     this.#deadline ??= Date.now() + GRACE;
     this.#forward(SIGNALS.SIGHUP);
+  }
+
+  /**
+   * Ctrl-C and Ctrl-\ mean a signal to who is in the foreground of the container's terminal. Its
+   * kernel drops one that the first process does not handle, and there would be no way out.
+   */
+  #typed(bytes: Uint8Array): void {
+    const { started, ownPidNamespace } = this.#options;
+    if (!ownPidNamespace || started.console === undefined) return;
+    const characters = signalCharacters(started.console);
+    if (characters === undefined) return;
+    const { interrupt, quit } = characters;
+    const signal = bytes.includes(interrupt)
+      ? SIGNALS.SIGINT
+      : bytes.includes(quit)
+        ? SIGNALS.SIGQUIT
+        : undefined;
+    if (signal === undefined || foregroundGroup(started.console) !== started.pid) return;
+    this.#endUnlessHandled(signal);
   }
 
   #passSignals(): void {
@@ -192,13 +242,25 @@ class ForegroundSession {
 
   #forward(signal: number): void {
     const { started, ownPidNamespace } = this.#options;
+    if (ownPidNamespace && this.#endUnlessHandled(signal)) return;
+    this.#unlessEnded(() => pidfdSendSignal(started.pidfd, signal));
+  }
+
+  /** Kills the first process if this signal would end it, were it not the first. @returns whether it did */
+  #endUnlessHandled(signal: number): boolean {
+    let ends = false;
+    this.#unlessEnded(() => {
+      ends = wouldEnd(this.#options.started.pid, signal);
+    });
+    if (!ends) return false;
+    this.#endedBy ??= signal;
+    this.#kill();
+    return true;
+  }
+
+  #unlessEnded(act: () => void): void {
     try {
-      if (ownPidNamespace && wouldEnd(started.pid, signal)) {
-        this.#endedBy ??= signal;
-        this.#kill();
-      } else {
-        pidfdSendSignal(started.pidfd, signal);
-      }
+      act();
     } catch (error) {
       if (!isErrno(error, "ESRCH", "ENOENT")) throw error; // it has just ended
     }
@@ -206,11 +268,7 @@ class ForegroundSession {
 
   #kill(): void {
     this.#deadline = undefined;
-    try {
-      pidfdSendSignal(this.#options.started.pidfd, SIGNALS.SIGKILL);
-    } catch (error) {
-      if (!isErrno(error, "ESRCH")) throw error;
-    }
+    this.#unlessEnded(() => pidfdSendSignal(this.#options.started.pidfd, SIGNALS.SIGKILL));
   }
 
   /** Nobody writes any more: what is in the pipes is all there will be, however slow our reader is. */
@@ -218,6 +276,7 @@ class ForegroundSession {
     this.#input?.end();
     this.#input = undefined;
     this.#deadline = undefined;
+    this.#terminals = [];
     if (this.#slave !== undefined) close(this.#slave);
     this.#slave = undefined;
     // A terminal is read to its end instead: what was written last may still be on its way to the master.
@@ -229,8 +288,10 @@ class ForegroundSession {
   close(): void {
     this.#input?.end();
     for (const pump of this.#outputs) pump.end();
-    if (this.#slave !== undefined) close(this.#slave);
-    for (const fd of this.#opened) close(fd);
+    const { console } = this.#options.started;
+    for (const fd of [this.#slave, console, ...this.#streams.opened]) {
+      if (fd !== undefined) close(fd);
+    }
   }
 }
 

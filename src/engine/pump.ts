@@ -1,5 +1,5 @@
 /** Copies bytes from one descriptor to another, as far as both are ready; for a poll(2) loop. */
-import { isErrno } from "../ffi/call.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
 import {
   close,
   F_SETFL,
@@ -26,6 +26,11 @@ export interface PumpOptions {
   readonly closeSink: boolean;
   /** The sink may block: it is written to only when it is ready, and no more than it then takes. */
   readonly sinkBlocks: boolean;
+  /** Instead of read(2) and write(2), for what would block. */
+  readonly read?: (buffer: Uint8Array) => number;
+  readonly write?: (bytes: Uint8Array) => number;
+  /** Told of what was read, after it was passed on as far as possible. */
+  readonly onRead?: (bytes: Uint8Array) => void;
 }
 
 /** One direction of a container's input and output. Ends at the source's end, or when nobody reads the sink. */
@@ -38,6 +43,8 @@ export class Pump {
   #limited = false;
   /** Ended because the source was at its end, or gone. */
   sourceEnded = false;
+  /** Ended because the sink takes nothing any more: EPIPE when nobody is left to read it. */
+  sinkError: SysError | undefined;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -69,12 +76,13 @@ export class Pump {
   }
 
   #read(): void {
+    const { source, sinkBlocks, onRead } = this.#options;
     let count: number;
     try {
-      count = read(this.#options.source, this.#buffer);
+      count = this.#options.read?.(this.#buffer) ?? read(source, this.#buffer);
     } catch (error) {
       // The master of a terminal says EIO when the last slave is closed (pty(7)).
-      if (!isErrno(error, "EIO", "EAGAIN", "EBADF", "EISDIR")) throw error;
+      if (!isErrno(error, "EIO", "EAGAIN", "EBADF", "EISDIR", "ECONNRESET")) throw error;
       if (error.code === "EAGAIN" && !this.#limited) return;
       count = 0;
     }
@@ -85,17 +93,20 @@ export class Pump {
     }
     this.#from = 0;
     this.#to = count;
-    if (!this.#options.sinkBlocks) this.#write();
+    if (!sinkBlocks) this.#write();
+    onRead?.(this.#buffer.subarray(0, count));
   }
 
   #write(): void {
-    const limit = this.#options.sinkBlocks ? PIPE_BUF : CHUNK;
-    const end = Math.min(this.#to, this.#from + limit);
+    const { sink, sinkBlocks } = this.#options;
+    const limit = sinkBlocks ? PIPE_BUF : CHUNK;
+    const bytes = this.#buffer.subarray(this.#from, Math.min(this.#to, this.#from + limit));
     try {
-      this.#from += write(this.#options.sink, this.#buffer.subarray(this.#from, end));
+      this.#from += this.#options.write?.(bytes) ?? write(sink, bytes);
     } catch (error) {
       if (isErrno(error, "EAGAIN")) return;
-      if (!isErrno(error, "EPIPE", "EIO", "EBADF", "ECONNRESET", "ENXIO")) throw error;
+      if (!(error instanceof SysError)) throw error;
+      this.sinkError = error;
       this.end();
     }
   }

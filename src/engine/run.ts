@@ -11,7 +11,7 @@ import { log } from "../log.ts";
 import { statePaths } from "../paths.ts";
 import { explainOpenFiles } from "../runtime/rlimits.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
-import { superviseForeground } from "./foreground.ts";
+import { type ForegroundEnd, superviseForeground } from "./foreground.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
@@ -85,7 +85,8 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
     container.keep(); // first: on a full disk its end cannot be written down, but it is not lost
     recordExit(container, running, status, startedAt);
   }
-  return status.code;
+  // As with a pipeline whose last command fails: the container's own end is on record, this is ours.
+  return status.code === 0 && status.outputLost ? 125 : status.code;
 }
 
 /** `--cidfile`: a new file with the container's id; `undo` removes it. */
@@ -118,7 +119,7 @@ async function supervise(
   running: RunningContainer,
   options: RunOptions,
   signals: SignalQueue,
-): Promise<ExitStatus> {
+): Promise<ForegroundEnd> {
   using _raw = options.tty && options.interactive ? new RawTerminal(0) : undefined;
   return await superviseForeground({
     started: running,

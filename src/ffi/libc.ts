@@ -237,6 +237,10 @@ const prototypes = {
   sendmsg: { args: ["i32", "ptr", "i32"], returns: LONG },
   // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);
   recvmsg: { args: ["i32", "ptr", "i32"], returns: LONG },
+  // ssize_t recv(int sockfd, void *buf, size_t len, int flags);
+  recv: { args: ["i32", "ptr", ULONG, "i32"], returns: LONG },
+  // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
+  send: { args: ["i32", "ptr", ULONG, "i32"], returns: LONG },
   // int ioctl(int fd, unsigned long request, void *arg);
   ioctl: { args: ["i32", ULONG, "ptr"], returns: "i32" },
   // int ioctl(int fd, unsigned long request, long arg);

@@ -20,6 +20,7 @@ import { SYS } from "./syscall_numbers.ts";
 // sys/stat.h
 export const S_IFMT = 0o170000;
 export const S_IFIFO = 0o010000;
+export const S_IFSOCK = 0o140000;
 export const S_IFCHR = 0o020000;
 export const S_IFDIR = 0o040000;
 export const S_IFBLK = 0o060000;

@@ -13,6 +13,7 @@ const SOCK_SEQPACKET = 5;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
+const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
@@ -120,6 +121,18 @@ export function receiveMessage(socket: number): { bytes: Uint8Array; fd?: number
     bytes: buffer.subarray(0, length),
     ...(passed ? { fd: cmsgFd.get(control, "fd") } : {}),
   };
+}
+
+/** recv(2) that never waits. @returns the count of bytes, 0 at the end */
+export function receiveNow(socket: number, buffer: Uint8Array): number {
+  const result = libc.recv(socket, buffer, buffer.length, MSG_DONTWAIT);
+  return check("recv", () => ({ fd: socket }), result);
+}
+
+/** send(2) that never waits. @returns the count of bytes that were taken */
+export function sendNow(socket: number, bytes: Uint8Array): number {
+  const result = libc.send(socket, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return check("send", () => ({ fd: socket }), result);
 }
 
 /** Sets IFF_UP on `lo` of the current network namespace. */

@@ -5,6 +5,7 @@ import { libc } from "../ffi/libc.ts";
 const TCGETS = 0x5401;
 const TCSETSW = 0x5403;
 const TIOCSCTTY = 0x540e;
+const TIOCGPGRP = 0x540f;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 const TIOCSPTLCK = 0x40045431;
@@ -38,9 +39,35 @@ export function rawMode(termios: Termios): Termios {
   flags[1] = (flags[1] as number) & ~1; // OPOST
   flags[2] = ((flags[2] as number) & ~0o460) | 0o60; // CSIZE PARENB → CS8
   flags[3] = (flags[3] as number) & ~0o100113; // ECHO ECHONL ICANON ISIG IEXTEN
-  raw[17 + 6] = 1; // c_cc[VMIN]
-  raw[17 + 5] = 0; // c_cc[VTIME]
+  raw[C_CC + VMIN] = 1;
+  raw[C_CC + VTIME] = 0;
   return raw;
+}
+
+/** ISIG of c_lflag, and places in c_cc (termios(3), asm-generic/termbits.h). */
+const ISIG = 1;
+const C_LFLAG = 3;
+const C_CC = 17;
+const VINTR = 0;
+const VQUIT = 1;
+const VTIME = 5;
+const VMIN = 6;
+
+/** The characters for which a terminal sends SIGINT and SIGQUIT; undefined when it sends none. */
+export function signalCharacters(fd: number): { interrupt: number; quit: number } | undefined {
+  const termios = getAttributes(fd);
+  if (((new Uint32Array(termios.buffer, 0, 4)[C_LFLAG] as number) & ISIG) === 0) return undefined;
+  return {
+    interrupt: termios[C_CC + VINTR] as number,
+    quit: termios[C_CC + VQUIT] as number,
+  };
+}
+
+/** tcgetpgrp(3): who gets a terminal's signals. Also of a master, whosever terminal it is. */
+export function foregroundGroup(fd: number): number {
+  const group = new Uint8Array(4);
+  check("ioctl TIOCGPGRP", { fd }, libc.ioctl(fd, TIOCGPGRP, group));
+  return new Int32Array(group.buffer)[0] as number;
 }
 
 /** struct winsize: rows, columns, pixels; 8 bytes. */

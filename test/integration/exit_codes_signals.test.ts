@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { leavesNothingBehind, type Running, useEngine } from "../helpers/cli.ts";
 import { descendants } from "../helpers/leaks.ts";
+import { program, testIf } from "../helpers/requires.ts";
 import { onTerminal } from "../helpers/terminal.ts";
 import { waitFor } from "../helpers/wait.ts";
 
@@ -219,6 +220,41 @@ describe("signals", () => {
     });
     expect((await engine.call(["ps", "-aq"])).out).toBe("");
   });
+});
+
+describe("an event loop that we did not make", () => {
+  const leaking = (made: string, numbers: string) => `
+import os, select, sys
+epoll = select.epoll()
+${made}
+spare = os.dup2(epoll.fileno(), 200)
+for number in ${numbers}: os.dup2(spare, number)
+os.execv(os.environ["MYDOCKER"], ["mydocker"] + sys.argv[1:])`;
+  const python = [program("python3")];
+
+  for (const [what, made, numbers] of [
+    ["one descriptor", "", "[3]"],
+    ["many descriptors", "", "range(3, 60)"],
+  ] as const) {
+    testIf(python, `does not make us deaf to signals (${what})`, async () => {
+      const script = "trap 'exit 12' TERM; echo ready; while :; do sleep 0.05; done";
+      const child = Bun.spawn(
+        ["python3", "-c", leaking(made, numbers)].concat(
+          "run",
+          "--rm",
+          "busybox",
+          "sh",
+          "-c",
+          script,
+        ),
+        { env: { ...engine.env }, stdout: "pipe", stderr: "inherit" },
+      );
+      engine.track(child);
+      await child.stdout.getReader().read();
+      child.kill("SIGTERM");
+      expect(await child.exited).toBe(12);
+    });
+  }
 });
 
 leavesNothingBehind(engine);

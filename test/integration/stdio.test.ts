@@ -131,4 +131,66 @@ test("a listing of nothing leaves the file that it is written to alone", async (
   expect(out).toBe("keep");
 });
 
+describe("a standard input that others read from, too", () => {
+  test("blocks nobody", async () => {
+    // Each byte wakes all four, and one of them gets it.
+    const { exitCode, out } = await engine.bash(
+      `mkfifo shared; exec 3<>shared
+       for i in 1 2 3 4; do "$MYDOCKER" run --rm -i busybox sleep 2 <&3 & done
+       for i in $(seq 100); do echo >&3; sleep 0.01; done; wait; echo ended`,
+      { timeout: 20_000 },
+    );
+    expect([exitCode, out]).toEqual([0, "ended"]);
+  });
+
+  test("stays as it was for them", async () => {
+    const { out } = await engine.bash(
+      `mkfifo fifo; exec 3<>fifo; echo one >&3
+       flags() { grep flags /proc/self/fdinfo/3; }; flags
+       "$MYDOCKER" run --rm -i busybox head -n 1 <&3; flags`,
+    );
+    const [before, one, after] = out.split("\n");
+    expect(one).toBe("one");
+    expect(after).toBe(before as string);
+  });
+
+  test("ends with the last writer of a fifo", async () => {
+    const { out } = await engine.bash(
+      `mkfifo ended; (echo last >ended) & "$MYDOCKER" run --rm -i busybox cat <ended`,
+    );
+    expect(out).toBe("last");
+  });
+});
+
+describe("output that cannot be written", () => {
+  test.each([
+    ["standard output", "echo lost", ">/dev/full 2>&3", 125],
+    ["standard output", "yes 2>/dev/null", ">/dev/full 2>&3", 1],
+    ["standard output", "sh -c 'echo lost; exit 5'", ">/dev/full 2>&3", 5],
+  ])(
+    "is named (%s of %s), and the command's own exit code counts",
+    async (name, command, to, code) => {
+      const { exitCode, out } = await engine.bash(
+        `exec 3>&1; "$MYDOCKER" run --rm busybox sh -c ${JSON.stringify(command)} ${to}`,
+      );
+      expect(out).toBe(`mydocker: cannot write to ${name}: no space left on device`);
+      expect(exitCode).toBe(code);
+    },
+  );
+
+  test("is told the command by SIGPIPE when nobody reads it", async () => {
+    const { out, err } = await engine.bash(
+      `"$MYDOCKER" run --rm busybox sh -c 'trap "echo pipe >&2; exit 3" PIPE; while echo y 2>/dev/null; do :; done' | head -n 1; echo "\${PIPESTATUS[0]}"`,
+    );
+    expect([out, err]).toEqual(["y\n3", "pipe"]);
+  });
+
+  test("ends a command on a terminal that nobody reads", async () => {
+    const { out } = await engine.bash(
+      `"$MYDOCKER" run --rm -t busybox yes | head -n 1; echo "\${PIPESTATUS[0]}"`,
+    );
+    expect(out).toBe("y\r\n129");
+  });
+});
+
 leavesNothingBehind(engine);

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
-import { readStat } from "../helpers/leaks.ts";
+import { descendants, readStat } from "../helpers/leaks.ts";
 import { onTerminal, spawnOnTerminal } from "../helpers/terminal.ts";
 import { waitFor } from "../helpers/wait.ts";
 
@@ -232,6 +232,80 @@ test("a lost terminal ends the command, and with it the container", async () => 
     () => readStat(session.pid) === undefined || readStat(session.pid)?.state === "Z",
   );
   await session.end();
+});
+
+/** The end of a command, and of what it started. */
+const gone = (pid: number) =>
+  waitFor("the end", () => readStat(pid) === undefined || readStat(pid)?.state === "Z", 20_000);
+
+describe("a terminal that is lost", () => {
+  const OPTIONS = ["-t", "-it", "-i", ""];
+  const script = "echo ready; sleep 1000";
+
+  test.each(OPTIONS)("ends the container: run %s", async (option) => {
+    const session = onTerminal(
+      engine,
+      ["run", "--rm", ...(option === "" ? [] : [option]), "busybox", "sh", "-c"].concat(script),
+    );
+    await session.waitForOutput(/ready/);
+    const below = descendants(session.pid).map((line) => Number(line.split(" ")[0]));
+    expect(below.length).toBeGreaterThan(0);
+    session.close();
+    await session.end();
+    for (const pid of below) await gone(pid);
+  });
+
+  test.each(OPTIONS)("ends a container that a shell started: run %s", async (option) => {
+    const session = spawnOnTerminal(engine, [
+      "sh",
+      "-c",
+      `"$MYDOCKER" run --rm ${option} busybox sh -c '${script}'; true`,
+    ]);
+    await session.waitForOutput(/ready/);
+    const below = descendants(session.pid).map((line) => Number(line.split(" ")[0]));
+    expect(below.length).toBeGreaterThan(1);
+    session.close();
+    await session.end();
+    for (const pid of below) await gone(pid);
+  });
+
+  test.each([
+    ["-t", "sleep 1000"],
+    ["-it", "sleep 1000"],
+    ["-t", "yes"],
+  ])("is noticed without a signal: %s %s", async (option, command) => {
+    // What ignores SIGHUP is told of it by the terminal alone.
+    const session = spawnOnTerminal(engine, [
+      "sh",
+      "-c",
+      `trap "" HUP; exec "$MYDOCKER" run --rm ${option} busybox sh -c 'echo ready; exec ${command}'`,
+    ]);
+    await session.waitForOutput(/ready/);
+    session.close();
+    await gone(session.pid);
+    await session.end();
+  });
+});
+
+describe("a command that does not handle it", () => {
+  test.each([
+    ["ctrl-c", "\x03", 130],
+    ["ctrl-\\", "\x1c", 131],
+  ])("is ended by %s, although it is the first process", async (_, key, code) => {
+    const session = shell("echo ready; exec sleep 1000");
+    await session.waitForOutput(/ready/);
+    session.type(key);
+    expect((await session.end()).exitCode).toBe(code);
+  });
+
+  test("is not, where the key is only a character", async () => {
+    const session = shell("stty raw; echo ready; head -c 2 | od -An -tx1; exit 3");
+    await session.waitForOutput(/ready/);
+    session.type("\x03\x1c");
+    const { exitCode, output } = await session.end();
+    expect(output).toContain("03 1c");
+    expect(exitCode).toBe(3);
+  });
 });
 
 leavesNothingBehind(engine);
