@@ -28,9 +28,27 @@ export type BindSources = ReadonlyMap<MountOp, number>;
 export function cloneBindSources(ops: readonly MountOp[]): BindSources {
   const sources = new Map<MountOp, number>();
   for (const op of ops) {
-    if (op.op === "bind") sources.set(op, cloneBindSource(op));
+    if (op.op === "bind") sources.set(op, op.tree ?? cloneBindSource(op));
   }
   return sources;
+}
+
+/**
+ * The operations with the trees whose ids are mapped copied already: that takes rights in the user
+ * namespace that their file systems belong to, which a container in one of its own has not.
+ * The caller closes {@link mappedSources}.
+ */
+export function cloneMappedSources(ops: readonly MountOp[]): readonly MountOp[] {
+  const isMapped = (op: MountOp) => op.op === "bind" && op.idmap !== undefined;
+  if (!ops.some(isMapped)) return ops;
+  return ops.map((op) =>
+    op.op === "bind" && isMapped(op) ? { ...op, tree: cloneBindSource(op) } : op,
+  );
+}
+
+/** Descriptors of trees that {@link cloneMappedSources} has copied. */
+export function mappedSources(ops: readonly MountOp[]): number[] {
+  return ops.flatMap((op) => (op.op === "bind" && op.tree !== undefined ? [op.tree] : []));
 }
 
 function cloneBindSource(op: BindOp): number {

@@ -52,6 +52,8 @@ export interface BindOp {
   /** calls of mount_setattr(2) on the copied tree, in order */
   readonly changes: readonly MountChange[];
   readonly idmap?: IdMap;
+  /** the descriptor of its copy, if that exists already */
+  readonly tree?: number;
 }
 
 /** A device or FIFO. */

@@ -6,6 +6,7 @@ import { CLONE, P_PIDFD, pidfdGetFd, waitExit } from "../linux/process.ts";
 import { messagePair } from "../linux/socket.ts";
 import { needsStage, writeIdMappings } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
+import { cloneMappedSources, mappedSources } from "../rootfs/apply.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { describeDeath, LaunchError, StuckError } from "./launch_error.ts";
@@ -51,14 +52,23 @@ export function launch(plan: InitPlan, steps: LaunchSteps = {}): Started {
       prepared = true;
     },
   };
+  const mounts = cloneMappedSources(plan.mounts);
+  try {
+    return launchOnce({ ...plan, mounts }, once);
+  } finally {
+    for (const fd of mappedSources(mounts)) close(fd);
+  }
+}
+
+function launchOnce(plan: InitPlan, steps: LaunchSteps): Started {
   if (process.env["MYDOCKER_FORK"] !== "stage") {
     try {
-      return launchByFork(plan, once);
+      return launchByFork(plan, steps);
     } catch (error) {
       if (!(error instanceof StuckError)) throw error;
     }
   }
-  return launchByStage(plan, once);
+  return launchByStage(plan, steps);
 }
 
 function launchByFork(plan: InitPlan, steps: LaunchSteps): Started {

@@ -18,6 +18,7 @@ import { close, F_SETFD, FD_CLOEXEC, fcntl, memfdCreate, pread, writeAll } from 
 import { CLONE, exitNow, pidfdOpen, posixSpawn } from "../linux/process.ts";
 import { joinNamespaces, needsStage, unshareTime } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
+import { mappedSources } from "../rootfs/apply.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
@@ -67,7 +68,7 @@ function fromWire({ windowSize, seccomp, ...rest }: WirePlan): InitPlan {
 export function spawnStage(plan: InitPlan, socket: number): Child {
   const memory = memfdCreate("mydocker-plan");
   writeAll(memory, encodeBytes(JSON.stringify(toWire(plan))));
-  const passed = [memory, socket, ...(plan.stdio ?? [])];
+  const passed = [memory, socket, ...(plan.stdio ?? []), ...mappedSources(plan.mounts)];
   if (plan.startSocket !== undefined) passed.push(plan.startSocket);
   for (const fd of passed) fcntl(fd, F_SETFD, 0);
   try {
