@@ -154,8 +154,13 @@ function add(bits: Bits, { set = 0, clear = 0 }: Effect): Bits {
 /**
  * The calls of mount_setattr(2) by which a copied tree gets its options.
  * @param wholeTree false when the tree is one mount, so that one call does for all
+ * @param isNew false for a mount that is there already, and keeps what nothing is said of
  */
-export function treeChanges(options: ParsedOptions, wholeTree: boolean): MountChange[] {
+export function treeChanges(
+  options: ParsedOptions,
+  wholeTree: boolean,
+  isNew = true,
+): MountChange[] {
   const { top, recursive } = options;
   const changes: MountChange[] = [];
   if (!wholeTree) changes.push({ ...add(top, recursive), recursive: false });
@@ -166,7 +171,8 @@ export function treeChanges(options: ParsedOptions, wholeTree: boolean): MountCh
     if ((set | clear) !== 0) changes.push({ set, clear, recursive: false });
     changes.push({ ...recursive, recursive: true });
   }
-  for (const { type, recursive: all } of propagationSteps(options, wholeTree)) {
+  const steps = isNew ? propagationSteps(options, wholeTree) : options.propagation;
+  for (const { type, recursive: all } of steps) {
     changes.push({ propagation: type, recursive: all && wholeTree });
   }
   return changes.reduce<MountChange[]>(merge, []);

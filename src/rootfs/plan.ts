@@ -139,8 +139,11 @@ export function planMount(
   const target = destination.startsWith("/") ? destination : `/${destination}`;
   const isBind = (flags & MS.MS_BIND) !== 0 || type === "bind";
   const recursive = (flags & MS.MS_REC) !== 0;
-  if (isBind && (flags & MS.MS_REMOUNT) !== 0)
-    return { op: "change", target, changes: treeChanges(options, recursive) };
+  const isRemount = (flags & MS.MS_REMOUNT) !== 0;
+  // As mount(8) has it: options alone are for what is mounted there already.
+  const isChange = (type === "" || type === "none") && !isBind && options.propagation.length > 0;
+  if ((isBind && isRemount) || isChange)
+    return { op: "change", target, changes: treeChanges(options, recursive || !isBind, false) };
   if (isBind) {
     const source = absoluteSource(mount, facts.bundle);
     const idmap = idMapOf(mount, options.idmap, linux);
@@ -153,7 +156,7 @@ export function planMount(
       ...(idmap === undefined ? {} : { idmap }),
     };
   }
-  if (type === "" || type === "none")
+  if (!isRemount && (type === "" || type === "none"))
     throw new RootfsError(`mount on ${destination}: it has no type, and is no bind`);
   if (options.idmap !== undefined || mount.uidMappings !== undefined)
     throw new RootfsError(`mount on ${destination}: only a bind can have its ids mapped`);

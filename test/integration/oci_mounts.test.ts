@@ -177,7 +177,7 @@ describe("attributes of a bind", () => {
     const bound = [bind(source), remount("remount", "bind", "ro", "noexec")];
     expect((await mountOf("/m", bound)).options).toEqual(["ro", "noexec", "relatime"]);
     const tmpfs = { destination: "/m", type: "tmpfs", source: "tmpfs" };
-    const again = { ...tmpfs, options: ["remount", "ro", "nosuid", "size=4k"] };
+    const again = { destination: "/m", options: ["remount", "ro", "nosuid", "size=4k"] };
     expect((await mountOf("/m", [tmpfs, again])).options).toEqual(["ro", "nosuid", "relatime"]);
   });
 });
@@ -279,6 +279,15 @@ describe("propagation", () => {
       );
     });
   }
+
+  asRoot("is changed without a type or source, as by mount --make-rshared", async () => {
+    const path = source();
+    const make = (...options: string[]) => ({ destination: "/m", type: "none", options });
+    const mounts = [bind(path, "ro"), make("rshared")];
+    const mount = await mountOf("/m", mounts, { onHost: shared(path) });
+    expect(mount.fields).toEqual([expect.stringMatching(/^shared:/)]);
+    expect(mount.options).toContain("ro");
+  });
 
   asRoot("of a file system of its own", async () => {
     const tmpfs = { destination: "/m", type: "tmpfs", options: ["rshared"] };
