@@ -55,6 +55,10 @@ const MEMORY = {
     swappiness: { kind: "integer", min: 0, max: 100 },
     disableOOMKiller: BOOLEAN,
     checkBeforeUpdate: BOOLEAN,
+    useHierarchy: BOOLEAN,
+  },
+  finish(memory: { useHierarchy?: boolean }) {
+    delete memory.useHierarchy; // Linux 5.11 has nothing else
   },
 } as const satisfies Rule;
 

@@ -33,12 +33,16 @@ const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
   integer: Number.isInteger,
 };
 
+const understood = new WeakSet<Schema>();
 const documents = new Map<string, unknown>();
 
 function load(file: string): unknown {
-  const known = documents.get(file) ?? JSON.parse(readFileSync(file, "utf8"));
-  documents.set(file, known);
-  return known;
+  let document = documents.get(file);
+  if (document === undefined) {
+    document = JSON.parse(readFileSync(file, "utf8"));
+    documents.set(file, document);
+  }
+  return document;
 }
 
 /** Where a value breaks a schema's rules; empty: nowhere. */
@@ -56,8 +60,11 @@ function resolve(reference: string, from: string): [schema: Schema, file: string
 }
 
 function check(schema: Schema, value: unknown, path: string, file: string): string[] {
-  const unknown = Object.keys(schema).find((keyword) => !KEYWORDS.has(keyword));
-  if (unknown !== undefined) throw new Error(`${file}: ${path}: ${unknown} is not implemented`);
+  if (!understood.has(schema)) {
+    const unknown = Object.keys(schema).find((keyword) => !KEYWORDS.has(keyword));
+    if (unknown !== undefined) throw new Error(`${file}: ${path}: ${unknown} is not implemented`);
+    understood.add(schema);
+  }
   if (schema.$ref !== undefined) {
     const [target, where] = resolve(schema.$ref, file);
     return check(target, value, path, where);
