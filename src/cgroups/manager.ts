@@ -2,7 +2,7 @@
 import { isErrno } from "../ffi/call.ts";
 import { rmdirIfEmpty, statIfExists, writeControl } from "../linux/file.ts";
 import { log } from "../log.ts";
-import { type CgroupStats, type CgroupWrite, isConcerned } from "./controller.ts";
+import { type CgroupStats, type CgroupWrite, type Controller, isConcerned } from "./controller.ts";
 import { V1_CONTROLLERS, V2_CONTROLLERS } from "./controllers.ts";
 import {
   awaitEmpty,
@@ -12,11 +12,11 @@ import {
   processesIn,
   reader,
   removeCgroupDirectory,
-  writeLimit,
   writeLimits,
 } from "./directory.ts";
 import { CgroupError, missingController } from "./error.ts";
 import { type CgroupLayout, cgroupRoot } from "./layout.ts";
+import type { CgroupLocation } from "./location.ts";
 import { candidates, type Member, makeWithParents } from "./members.ts";
 import type { Resources } from "./resources.ts";
 import { freezeV1, isFrozenV1, thawV1 } from "./v1/freezer.ts";
@@ -26,6 +26,9 @@ import { oomKills as oomKillsV2 } from "./v2/memory.ts";
 import { refuseNetwork } from "./v2/network.ts";
 import { planUnified } from "./v2/unified.ts";
 
+/** Told of writes into a directory before they happen. */
+export type BeforeWrite = (directory: string, writes: readonly CgroupWrite[]) => void;
+
 /** A cgroup, as far as it exists. */
 export class Cgroup {
   readonly #made: string[] = [];
@@ -33,6 +36,7 @@ export class Cgroup {
   /** @param members in all hierarchies that can have it, whether or not they do */
   constructor(
     readonly layout: CgroupLayout,
+    /** below the mount point of the first hierarchy, as a name for it */
     readonly path: string,
     readonly candidates: readonly Member[],
     public members: readonly Member[],
@@ -74,32 +78,53 @@ export class Cgroup {
   }
 
   /**
-   * Writes the limits, all or none that matters: the caller removes the cgroup when this throws.
+   * Writes the limits. All are looked at before the first is written, but the kernel may refuse one
+   * after others: whoever has just made the cgroup removes it then, {@link updateCgroup} sets back.
+   * @param beforeWrite told what is about to be written
    * @throws {CgroupError} naming controller, file and value
    */
-  apply(resources: Resources): void {
+  apply(resources: Resources, beforeWrite?: BeforeWrite): void {
     if (Object.keys(resources).length === 0) return;
     if (resources.memory?.kernel !== undefined || resources.memory?.kernelTCP !== undefined)
       log.warn("limits of kernel memory are obsolete since Linux 5.4 and are ignored");
+    this.#refuseMissing(resources);
     this.#addHierarchiesFor(resources);
-    const known = new Set<string>();
-    for (const { directory, controllers } of this.members) {
+    const planned = this.members.flatMap(({ directory, controllers }) => {
       const read = reader(directory);
       const isNew = this.#made.includes(directory);
-      for (const controller of controllers) {
-        known.add(controller.name);
-        writeLimits(directory, controller.plan(resources, read, isNew));
-        controller.attach?.(directory, resources);
-      }
+      return controllers.map((controller) => {
+        const writes = controller.plan(resources, read, isNew);
+        return { directory, controller, writes };
+      });
+    });
+    const unified = planUnified(resources);
+    const v2 = this.v2Directory;
+    const [first] = unified;
+    if (first !== undefined && v2 === undefined)
+      throw missingController(first, "without cgroup v2");
+    for (const { directory, writes } of planned) {
+      if (writes.length === 0) continue;
+      beforeWrite?.(directory, writes);
+      writeLimits(directory, writes);
     }
+    if (v2 !== undefined && first !== undefined) {
+      beforeWrite?.(v2, unified);
+      writeLimits(v2, unified);
+    }
+    // Last: what replaces a program cannot be set back.
+    for (const { directory, controller } of planned) controller.attach?.(directory, resources);
+  }
+
+  /** @throws {CgroupError} for a limit whose controller is mounted nowhere */
+  #refuseMissing(resources: Resources): void {
     if (this.layout.mode === "v2") refuseNetwork(resources);
-    const controllers = this.layout.mode === "v2" ? V2_CONTROLLERS : V1_CONTROLLERS;
-    for (const controller of controllers) {
-      if (known.has(controller.name)) continue;
-      const write = controller.plan(resources, () => undefined)[0];
+    const known = new Set(this.candidates.flatMap(({ controllers }) => controllers));
+    const all = this.layout.mode === "v2" ? V2_CONTROLLERS : V1_CONTROLLERS;
+    for (const controller of all) {
+      if (known.has(controller) || !isConcerned(controller, resources)) continue;
+      const [write] = controller.plan(resources, () => undefined);
       if (write !== undefined) throw missingController(write, `in ${this.layout.mode} layout`);
     }
-    this.#applyUnified(resources);
   }
 
   /** Hierarchies that are not for every container, but that these limits need. */
@@ -113,15 +138,6 @@ export class Cgroup {
     const running = this.#directories();
     this.make(added);
     for (const { directory } of added) moveAll(running, directory);
-  }
-
-  #applyUnified(resources: Resources): void {
-    const writes: CgroupWrite[] = planUnified(resources);
-    const directory = this.v2Directory;
-    for (const write of writes) {
-      if (directory === undefined) throw missingController(write, "without cgroup v2");
-      writeLimit(directory, write);
-    }
   }
 
   /** All processes in it and in cgroups made inside of it. */
@@ -175,10 +191,29 @@ export class Cgroup {
   remove(): void {
     // An empty one can be removed at once, which says most quickly that it is empty.
     this.members = this.members.filter(({ directory }) => !rmdirIfEmpty(directory));
+    // Another process may have added a hierarchy for a limit.
+    this.members = existing(this.candidates);
     if (this.members.length === 0) return;
     this.kill();
     for (const { directory } of this.members) removeCgroupDirectory(directory);
     this.members = [];
+  }
+
+  /**
+   * Looks whether somebody else lives where it is to be made. An empty one may be taken.
+   * @throws {CgroupError} when there are processes, or it is frozen, so that init could not go on
+   */
+  refuseIfUsed(): void {
+    for (const { hierarchy, directory } of existing(this.candidates)) {
+      const { length } = processesIn(cgroupTree(directory));
+      const isFrozen = isFrozenV1(directory) || (hierarchy.version === 2 && isFrozenV2(directory));
+      if (length === 0 && !isFrozen) continue;
+      const why = length === 0 ? "is frozen" : `is not empty: ${length} process(es) in it`;
+      throw new CgroupError(`cgroup ${directory} ${why}`, {
+        controller: hierarchy.controllers[0] ?? "cgroup",
+        hint: "give the container a linux.cgroupsPath of its own",
+      });
+    }
   }
 
   exists(): boolean {
@@ -261,34 +296,46 @@ function hasInner(directory: string): boolean {
 
 /**
  * A cgroup that has yet to be made, for a container with these limits: it is known where it will be.
- * @param path absolute, the same in every hierarchy, such as `/mydocker/ID`
+ * @param location such as `/mydocker/ID`, or what {@link locateCgroup} says
+ * @param everywhere also where no limit asks for it: for engines that look for a container's figures
+ *   in every hierarchy
  * @throws {CgroupError} for a path that is none, and limits that cannot be
  */
-export function planCgroup(layout: CgroupLayout, path: string, resources: Resources): Cgroup {
-  const all = candidates(layout, path);
+export function planCgroup(
+  layout: CgroupLayout,
+  location: CgroupLocation,
+  resources: Resources,
+  { everywhere = false } = {},
+): Cgroup {
+  const all = candidates(layout, location);
   const limited = Object.keys(resources).length > 0;
-  const needed = all.filter(({ controllers }) =>
-    controllers.some(
-      (controller) => controller.always || (limited && isConcerned(controller, resources)),
-    ),
-  );
-  return new Cgroup(layout, path, all, needed);
+  const isNeeded = (controller: Controller) =>
+    controller.always || (limited && isConcerned(controller, resources));
+  const needed = all.filter(({ controllers }) => everywhere || controllers.some(isNeeded));
+  return new Cgroup(layout, pathOf(all), all, needed);
 }
+
+const pathOf = ([first]: readonly Member[]): string =>
+  first?.directory.slice(first.hierarchy.mountPoint.length) ?? "/";
 
 /**
  * Makes a cgroup in the hierarchies that every container gets; limits bring the others
  * ({@link Cgroup.apply}). What was made is removed again when this fails.
  * @throws {CgroupError}
  */
-export function createCgroup(layout: CgroupLayout, path: string): Cgroup {
-  const cgroup = planCgroup(layout, path, {});
+export function createCgroup(layout: CgroupLayout, location: CgroupLocation): Cgroup {
+  const cgroup = planCgroup(layout, location, {});
   cgroup.create();
   return cgroup;
 }
 
 /** A cgroup that may exist: what is there can be joined, looked at, killed and removed. */
-export function openCgroup(layout: CgroupLayout, path: string): Cgroup {
-  const all = candidates(layout, path);
-  const there = all.filter(({ directory }) => statIfExists(directory) !== undefined);
-  return new Cgroup(layout, path, all, there);
+export function openCgroup(layout: CgroupLayout, location: CgroupLocation): Cgroup {
+  const all = candidates(layout, location);
+  return new Cgroup(layout, pathOf(all), all, existing(all));
+}
+
+/** Those whose directory is there. */
+export function existing(members: readonly Member[]): Member[] {
+  return members.filter(({ directory }) => statIfExists(directory) !== undefined);
 }

@@ -4,6 +4,7 @@ import { V1_CONTROLLERS, V2_CONTROLLERS } from "./controllers.ts";
 import { makeCgroupDirectory, reader, tryMakeCgroupDirectory, writeLimit } from "./directory.ts";
 import { CgroupError } from "./error.ts";
 import { type CgroupLayout, checkCgroupPath, type Hierarchy } from "./layout.ts";
+import type { CgroupLocation } from "./location.ts";
 import { enableControllers } from "./v2/delegation.ts";
 
 /** A cgroup's directory in one hierarchy, with the controllers that it serves. */
@@ -17,8 +18,11 @@ export interface Member {
  * The directories that a cgroup has, or could have. v2 counts where it has the controllers.
  * @throws {CgroupError} for a path that is none, and when no cgroup file system is mounted
  */
-export function candidates(layout: CgroupLayout, path: string): Member[] {
-  checkCgroupPath(path);
+export function candidates(layout: CgroupLayout, location: CgroupLocation): Member[] {
+  const directoryIn = (hierarchy: Hierarchy): string => {
+    const path = typeof location === "string" ? location : location(hierarchy);
+    return hierarchy.mountPoint + checkCgroupPath(path);
+  };
   if (layout.mode === "none") {
     throw new CgroupError("no cgroup file system is mounted", {
       controller: "cgroup",
@@ -26,13 +30,13 @@ export function candidates(layout: CgroupLayout, path: string): Member[] {
     });
   }
   if (layout.mode === "v2" && layout.v2 !== undefined) {
-    const directory = `${layout.v2.mountPoint}${path}`;
+    const directory = directoryIn(layout.v2);
     return [{ hierarchy: layout.v2, directory, controllers: V2_CONTROLLERS }];
   }
   return layout.v1.flatMap((hierarchy) => {
     const controllers = V1_CONTROLLERS.filter(({ name }) => hierarchy.controllers.includes(name));
-    const directory = `${hierarchy.mountPoint}${path}`;
-    return controllers.length === 0 ? [] : [{ hierarchy, directory, controllers }];
+    if (controllers.length === 0) return [];
+    return [{ hierarchy, directory: directoryIn(hierarchy), controllers }];
   });
 }
 

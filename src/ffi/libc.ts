@@ -159,6 +159,8 @@ const prototypes = {
   splice: { args: ["i32", "ptr", "i32", "ptr", ULONG, "u32"], returns: LONG },
   // int memfd_create(const char *name, unsigned int flags);
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+  // int eventfd(unsigned int initval, int flags);
+  eventfd: { args: ["u32", "i32"], returns: "i32" },
   // int pipe2(int pipefd[2], int flags);
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
   // int dup(int oldfd);

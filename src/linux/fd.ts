@@ -40,6 +40,7 @@ export const RESOLVE = {
 } as const;
 
 export const POLLIN = 1;
+export const POLLPRI = 2;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;
@@ -180,6 +181,11 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 export function memfdCreate(name: string): number {
   const MFD_CLOEXEC = 1;
   return check("memfd_create", { name }, libc.memfd_create(cString(name), MFD_CLOEXEC));
+}
+
+/** eventfd(2), close-on-exec: readable as 8 bytes once it was written to. @returns a descriptor */
+export function eventfd(): number {
+  return check("eventfd", () => ({}), libc.eventfd(0, O.O_CLOEXEC | O.O_NONBLOCK));
 }
 
 /** pipe2(2), close-on-exec. @returns [read end, write end] */
