@@ -45,9 +45,10 @@ export function writeEtcFiles(
     "resolv.conf": ifExists(() => readFile("/etc/resolv.conf")) ?? "",
   };
   for (const name of NAMES) {
-    const fd = open(fileOf(paths, id, name), O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o644);
+    const path = fileOf(paths, id, name);
+    const fd = open(path, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o644);
     try {
-      writeAll(fd, encodeBytes(files[name]));
+      writeAll(fd, encodeBytes(files[name]), path);
     } finally {
       close(fd);
     }

@@ -57,8 +57,11 @@ function recoverAfterReboot(paths: Paths): void {
     const ownership = claimSilently(paths, id, containerCgroup(id));
     if (ownership === undefined) continue; // a command that was started since has it
     // It may have ended it, or finished this, before we had the lock.
-    if (wasLeft(store, id)) finish(paths, id, undefined, ownership);
-    else ownership.release();
+    const container = readable(() => store.read(id));
+    if (wasLeft(store, id)) {
+      const record = { ...ownership.record, remove: container?.options.remove ?? true };
+      finish(paths, id, record, ownership);
+    } else ownership.release();
   }
 }
 
@@ -71,7 +74,7 @@ function wasLeft(store: ContainerStore, id: string): boolean {
 
 /**
  * Kills what still runs, gives everything back, and says how the container ended.
- * @param record what its owner said; undefined when it said nothing, or there was none since the boot
+ * @param record what its owner said; undefined when it said nothing
  */
 function finish(
   paths: Paths,
@@ -82,7 +85,8 @@ function finish(
   const store = new ContainerStore(paths);
   stopAndRelease(paths, id, record);
   const container = readable(() => store.read(id));
-  const remove = record?.remove ?? container?.options.remove ?? true;
+  // Whoever said nothing was removing it, or had just begun to make it.
+  const remove = record?.remove ?? true;
   if (remove || (container === undefined && !store.isDamaged(id))) {
     store.remove(id);
   } else if (!store.hasExit(id)) {

@@ -102,7 +102,7 @@ function writeIdFile(path: string, id: string, undo: DisposableStack): void {
   }
   undo.defer(() => unlinkIfExists(path));
   try {
-    writeAll(fd, encodeBytes(id));
+    writeAll(fd, encodeBytes(id), path);
   } finally {
     close(fd);
   }

@@ -126,7 +126,7 @@ export function writeName(
   const temporary = `${staging.path}/name`;
   const fd = open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o600);
   try {
-    writeAll(fd, encodeBytes(`${text}\n`));
+    writeAll(fd, encodeBytes(`${text}\n`), path);
     fsync(fd);
   } finally {
     close(fd);

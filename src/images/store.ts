@@ -156,7 +156,7 @@ export class ImageStore {
     mkdir(path, 0o700);
     const fd = open(`${path}/config.json`, O.O_WRONLY | O.O_CREAT | O.O_EXCL, 0o600);
     try {
-      writeAll(fd, config);
+      writeAll(fd, config, this.layout.config(id));
       fsync(fd);
     } finally {
       close(fd);

@@ -151,10 +151,18 @@ export function read(fd: number, buffer: Uint8Array): number {
   );
 }
 
-/** write(2). @returns the count of bytes that were taken */
-export function write(fd: number, buffer: Uint8Array): number {
+/**
+ * write(2).
+ * @param path what an error calls the file, instead of by the descriptor's number
+ * @returns the count of bytes that were taken
+ */
+export function write(fd: number, buffer: Uint8Array, path?: string): number {
   return retryInterrupted(() =>
-    check("write", () => ({ fd }), libc.write(fd, buffer, buffer.length)),
+    check(
+      "write",
+      () => (path === undefined ? { fd } : { path }),
+      libc.write(fd, buffer, buffer.length),
+    ),
   );
 }
 
@@ -172,9 +180,9 @@ export function pwrite(fd: number, buffer: Uint8Array, offset: number): number {
   );
 }
 
-/** Writes all of `bytes` to a blocking descriptor. */
-export function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += write(fd, bytes.subarray(at));
+/** Writes all of `bytes` to a blocking descriptor. @param path see {@link write} */
+export function writeAll(fd: number, bytes: Uint8Array, path?: string): void {
+  for (let at = 0; at < bytes.length; ) at += write(fd, bytes.subarray(at), path);
 }
 
 /** memfd_create(2): a file in memory, close-on-exec. @returns a descriptor */

@@ -12,7 +12,7 @@ export function replaceFile(
   const temporary = `${path}.${process.pid}.tmp`;
   const fd = open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, options.mode ?? 0o600);
   try {
-    writeAll(fd, encodeBytes(text));
+    writeAll(fd, encodeBytes(text), path);
     if (options.durable === true) fsync(fd);
   } catch (error) {
     unlink(temporary);

@@ -1,6 +1,6 @@
 /** What a command leaves that died or hangs, and commands that come at once for one container. */
 
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Engine, leavesNothingBehind, useEngine } from "../helpers/cli.ts";
@@ -162,6 +162,100 @@ testIf(
         fresh.remove();
       }
     }
+  },
+);
+
+describe("killed at each call that changes something", () => {
+  const CALLS =
+    "mkdir mkdirat symlink symlinkat rename renameat renameat2 unlink unlinkat rmdir link linkat ftruncate";
+  const SET = CALLS.split(" ")
+    .map((call) => `?${call}`)
+    .join(",");
+  const tar = () => {
+    const path = join(engine.directory("swept"), "two.tar");
+    Bun.spawnSync(["tar", "-C", "/etc", "-cf", path, "hostname", "hosts"]);
+    return path;
+  };
+  /** How often a command makes each call. */
+  const countCalls = async (command: string): Promise<Map<string, number>> => {
+    const { exitCode, err } = await engine.bash(`exec strace -qq -e trace='${SET}' ${command}`);
+    expect(exitCode).toBe(0);
+    const counts = new Map<string, number>();
+    for (const [, call = ""] of err.matchAll(/^([a-z_0-9]+)\(/gm))
+      counts.set(call, (counts.get(call) ?? 0) + 1);
+    return counts;
+  };
+  const COMMANDS = [
+    {
+      name: "rm",
+      prepare: () => engine.call(["run", "--name", "swept", "busybox", "mkdir", "-p", "/a/b"]),
+      command: () => '"$MYDOCKER" rm swept',
+    },
+    { name: "import", prepare: async () => {}, command: () => `"$MYDOCKER" import ${tar()} swept` },
+    {
+      name: "rmi",
+      prepare: () => engine.call(["import", tar(), "swept"]),
+      command: () => '"$MYDOCKER" rmi swept',
+    },
+  ];
+  for (const { name, prepare, command } of COMMANDS) {
+    testIf(
+      [program("strace")],
+      `${name}: the next command works, and what is left can be removed`,
+      async () => {
+        await prepare();
+        const calls = await countCalls(command());
+        await engine.call(["rmi", "swept"]);
+        expect([...calls.values()].reduce((a, b) => a + b)).toBeGreaterThan(3);
+        for (const [call, count] of calls) {
+          for (let when = 1; when <= count; when++) {
+            const where = `${call} number ${when}`;
+            await prepare();
+            await engine.bash(
+              `exec strace -qq -o /dev/null -e trace=${call} -e inject=${call}:signal=KILL:when=${when} ${command()}`,
+            );
+            const next = await engine.run(["busybox", "echo", "fine"]);
+            expect([where, next.out, next.err]).toEqual([where, "fine", ""]);
+            await engine.call(["rm", "-f", "swept"]);
+            await engine.call(["rmi", "-f", "swept"]);
+            const ids = (await engine.call(["images", "-q"])).out.split("\n");
+            for (const id of ids.slice(0, -1)) await engine.call(["rmi", id]);
+            const left = ["containers", "names", "images/ids", "images/layers", "images/names"].map(
+              (kind) => readdirSync(join(engine.root, kind)).length,
+            );
+            expect([where, ...left]).toEqual([where, 0, 0, 1, 1, 1]);
+            expect(existsSync(join(engine.root, "images/tmp"))).toBe(false);
+          }
+        }
+      },
+      120_000,
+    );
+  }
+});
+
+testIf(
+  [program("unshare")],
+  "on a full disk errors name the file, rm -f works, and so does all once there is room",
+  async () => {
+    // In a mount namespace of its own, which takes the file system with it.
+    const { out, err } = await engine.bash(
+      `exec unshare -m --propagation private bash -c '
+      mount -t tmpfs -o size=8m tmpfs "$1"; cd "$1"
+      export MYDOCKER_ROOT=$1/root MYDOCKER_RUN=$1/run
+      "$MYDOCKER" run --name old busybox true
+      head -c 20m /dev/zero >fill 2>/dev/null
+      "$MYDOCKER" run --rm busybox true; echo "run $?"
+      "$MYDOCKER" ps -a --format "{{.Names}} {{.State}}"
+      "$MYDOCKER" rm -f old; echo "rm $?"
+      rm fill
+      "$MYDOCKER" run --rm busybox echo fine
+      find root/containers root/names run/owners run/etc -mindepth 1' bash "$PWD/full"`.replace(
+        "exec",
+        "mkdir full; exec",
+      ),
+    );
+    expect(out.split("\n")).toEqual(["run 125", "old exited", "old", "rm 0", "fine"]);
+    expect(err).toMatch(/^mydocker: (cannot )?write \/.*: ENOSPC: no space left on device$/);
   },
 );
 
