@@ -243,7 +243,10 @@ export const LINUX: StructRule & { otherwise: object } = {
     },
     cgroupsPath: {
       kind: "text",
-      check: { ok: (path) => !/(^|\/)\.\.(\/|$)/.test(path), expected: "a path without .." },
+      check: {
+        ok: (path) => !path.includes("..") || !path.split("/").includes(".."),
+        expected: "a path without ..",
+      },
       otherwise: "",
     },
     resources: RESOURCES,

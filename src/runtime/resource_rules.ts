@@ -86,7 +86,10 @@ const DEVICE_RULE = {
     minor: ANY_NUMBER,
     access: {
       kind: "text",
-      check: { ok: (text) => /^[rwm]*$/.test(text), expected: "letters out of r, w and m" },
+      check: {
+        ok: (text) => text === "rwm" || /^[rwm]*$/.test(text),
+        expected: "letters out of r, w and m",
+      },
       emptyIsNone: true,
     },
   },

@@ -113,10 +113,13 @@ function parseArgument(value: unknown, path: string): Argument {
 }
 
 function parseNames(json: Json, path: string): string[] {
-  const names = list(json["names"], `${path}.names`).map((name, index) => {
-    const text = string(name, `${path}.names[${index}]`);
-    return text === "" ? fail(`${path}.names[${index}]`, "is empty") : text;
-  });
+  const names: string[] = [];
+  for (const name of list(json["names"], `${path}.names`)) {
+    // There are hundreds: paths are for those that are wrong.
+    const text = typeof name === "string" ? name : string(name, `${path}.names[${names.length}]`);
+    if (text === "") fail(`${path}.names[${names.length}]`, "is empty");
+    names.push(text);
+  }
   // "name" is how profiles were written before Docker 1.13; its tools still wrote an empty one later.
   const old = json["name"];
   if (old === undefined || old === "") {
