@@ -1,6 +1,8 @@
 /** `create` and `run` of the OCI runtime: from a bundle to a container whose first process waits, or runs. */
 import { type CgroupLayout, readLayout } from "../cgroups/layout.ts";
+import { locateCgroup } from "../cgroups/location.ts";
 import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
+import { cgroupRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
 import { close } from "../linux/fd.ts";
 import { readFile, realPath, statIfExists } from "../linux/file.ts";
@@ -64,8 +66,15 @@ export function createContainer(options: CreateOptions): CreatedContainer {
   checkTerminal(spec, options);
   const rootfs = rootDirectory(options.bundle, spec);
   const layout = readLayout();
-  const cgroupPath = spec.linux.cgroupsPath === "" ? `/${options.id}` : spec.linux.cgroupsPath;
-  const cgroup = planCgroup(layout, cgroupPath, spec.linux.resources);
+  const location = locateCgroup({
+    cgroupsPath: spec.linux.cgroupsPath,
+    id: options.id,
+    systemd: options.systemdCgroup,
+    layout,
+    ownCgroup: () => readFile("/proc/self/cgroup"),
+  });
+  const cgroup = planCgroup(layout, location, spec.linux.resources);
+  cgroup.refuseIfUsed();
   const store = new RuntimeStore(options.root);
   let record: ContainerRecord = {
     ociVersion: spec.ociVersion,
@@ -75,7 +84,7 @@ export function createContainer(options: CreateOptions): CreatedContainer {
     created: timestamp(),
     owner: userName(),
     annotations: spec.annotations,
-    cgroup: cgroupPath,
+    cgroup: cgroupRecord(cgroup),
   };
   using undo = new DisposableStack();
   store.claim(options.id);

@@ -1,6 +1,5 @@
 /** `kill` and `delete` of the OCI runtime. */
-import { readLayout } from "../cgroups/layout.ts";
-import { openCgroup } from "../cgroups/manager.ts";
+import { openRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close } from "../linux/fd.ts";
@@ -28,7 +27,7 @@ export function killContainer(
 ): void {
   const record = store.read(id);
   if (all) {
-    const pids = openCgroup(readLayout(), record.cgroup).pids();
+    const pids = openRecord(record.cgroup).pids();
     for (const pid of pids) sendTo(pid, signal);
     if (pids.length > 0 || statusOf(store, record) === "stopped") return;
   }
@@ -46,7 +45,7 @@ export function killContainer(
   }
   // A frozen process gets its SIGKILL when it is thawed.
   if (status === "paused" && signal === SIGNALS.SIGKILL) {
-    openCgroup(readLayout(), record.cgroup).thaw();
+    openRecord(record.cgroup).thaw();
   }
 }
 
@@ -82,9 +81,7 @@ export function deleteContainer(
   }
   const hooks = poststopHooks(store, id);
   if (record.init !== undefined && status !== "stopped") killProcess(record.init, PATIENCE);
-  const cgroup = openCgroup(readLayout(), record.cgroup);
-  if (record.keepsCgroup === true) cgroup.kill();
-  else cgroup.remove();
+  openRecord(record.cgroup).remove();
   store.remove(id);
   if (hooks.length === 0) return;
   try {

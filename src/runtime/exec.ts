@@ -1,6 +1,5 @@
 /** `exec` of the OCI runtime: a further process in a container that runs. */
-import { readLayout } from "../cgroups/layout.ts";
-import { openCgroup } from "../cgroups/manager.ts";
+import { openRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
 import { Flags } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
@@ -70,7 +69,7 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
     spec,
     process: options.process,
     streams: streamsOf(options),
-    joinFiles: openCgroup(readLayout(), record.cgroup).joinFiles,
+    joinFiles: openRecord(record.cgroup).joinFiles,
     seccomp: filterOf(spec),
   });
   const { pidFile, consoleSocket } = options;

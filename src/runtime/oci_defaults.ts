@@ -25,12 +25,12 @@ export const DEFAULT_DEVICE_RULES: readonly DeviceRule[] = [
 
 /**
  * The configuration with the devices that every container may use, whatever its own rules are, as
- * runc has it; without rules of its own it may use no others.
+ * runc has it, and no others but those that its own rules allow.
  */
 export function withDefaults(spec: Spec): Spec {
   const { linux } = spec;
   const [deny, ...allowed] = DEFAULT_DEVICE_RULES as readonly [DeviceRule, ...DeviceRule[]];
   const given = linux.resources.devices ?? [];
-  const devices = [...(given.length === 0 ? [deny] : given), ...allowed];
+  const devices = [deny, ...given, ...allowed];
   return { ...spec, linux: { ...linux, resources: { ...linux.resources, devices } } };
 }

@@ -1,6 +1,5 @@
 /** `pause` and `resume` of the OCI runtime. */
-import { readLayout } from "../cgroups/layout.ts";
-import { openCgroup } from "../cgroups/manager.ts";
+import { openRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
 import { statusOf } from "./state.ts";
 import type { RuntimeStore } from "./store.ts";
@@ -12,7 +11,7 @@ export function pauseContainer(store: RuntimeStore, id: string): void {
   if (status !== "running" && status !== "created") {
     throw new MydockerError(`cannot pause a container that is ${status}: container not running`);
   }
-  openCgroup(readLayout(), record.cgroup).freeze();
+  openRecord(record.cgroup).freeze();
 }
 
 /** Lets every process go on. @throws {MydockerError} when it is not paused */
@@ -22,5 +21,5 @@ export function resumeContainer(store: RuntimeStore, id: string): void {
   if (status !== "paused") {
     throw new MydockerError(`cannot resume a container that is ${status}: container not paused`);
   }
-  openCgroup(readLayout(), record.cgroup).thaw();
+  openRecord(record.cgroup).thaw();
 }

@@ -1,6 +1,5 @@
 /** A container's state as the OCI runtime specification shows it (runtime.md, "State"). */
-import { readLayout } from "../cgroups/layout.ts";
-import { openCgroup } from "../cgroups/manager.ts";
+import { openRecord } from "../cgroups/record.ts";
 import { close } from "../linux/fd.ts";
 import { isAlive } from "../linux/process_identity.ts";
 import type { ContainerRecord, RuntimeStore } from "./store.ts";
@@ -32,7 +31,7 @@ export function statusOf(store: RuntimeStore, record: ContainerRecord): Status {
     close(waiting); // it goes back to waiting
     return "created";
   }
-  return openCgroup(readLayout(), record.cgroup).frozen() ? "paused" : "running";
+  return openRecord(record.cgroup).frozen() ? "paused" : "running";
 }
 
 /** The state that clients are shown. */

@@ -7,6 +7,7 @@
  *
  * The directory is made first and removed last: making it is what claims the id.
  */
+import type { CgroupRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
@@ -38,10 +39,7 @@ export interface ContainerRecord {
   /** name of the user that created it */
   readonly owner: string;
   readonly annotations: Readonly<Record<string, string>>;
-  /** path of its cgroup in every hierarchy */
-  readonly cgroup: string;
-  /** The cgroup was there before, with the container's path: it stays. */
-  readonly keepsCgroup?: boolean;
+  readonly cgroup: CgroupRecord;
   /** absent while it is being created */
   readonly init?: ProcessIdentity;
 }

@@ -1,6 +1,5 @@
 /** `ps`: the processes of a container. */
-import { readLayout } from "../../cgroups/layout.ts";
-import { openCgroup } from "../../cgroups/manager.ts";
+import { openRecord } from "../../cgroups/record.ts";
 import { MydockerError } from "../../errors.ts";
 import { RuntimeStore } from "../../runtime/store.ts";
 import { print } from "../output.ts";
@@ -17,7 +16,7 @@ export const command = defineOciCommand({
   max: 1000,
   async run({ positionals: [id = "", ...psOptions], values: { format = "table" } }, globals) {
     const record = new RuntimeStore(globals.root).read(id);
-    const pids = openCgroup(readLayout(), record.cgroup).pids();
+    const pids = openRecord(record.cgroup).pids();
     if (format === "json") await print(`${JSON.stringify(pids)}\n`);
     else if (format === "table") await print(processTable(pids, psOptions));
     else throw new MydockerError(`invalid format ${JSON.stringify(format)}: table or json`);
