@@ -5,7 +5,7 @@ import { ConfigError } from "../../src/runtime/config_error.ts";
 import { parseConfig } from "../../src/runtime/validate.ts";
 import { schemaProblems } from "../helpers/json_schema.ts";
 import { fullConfig, leastConfig, put } from "../helpers/oci_config.ts";
-import { SHARED_DATA, sharedData, testIf } from "../helpers/requires.ts";
+import { program, SHARED_DATA, sharedData, testIf } from "../helpers/requires.ts";
 
 const SCHEMA = "oci-schema/config-schema.json";
 
@@ -271,6 +271,7 @@ testIf(
     expect(verdicts.both).toBeGreaterThan(500);
     expect(verdicts.neither).toBeGreaterThan(3000);
   },
+  60_000,
 );
 
 function takes(text: string): boolean {
@@ -282,3 +283,14 @@ function takes(text: string): boolean {
     throw error;
   }
 }
+
+testIf([program("ctr")], "containerd's default configuration is taken without a warning", () => {
+  const config = JSON.parse(Bun.spawnSync(["ctr", "oci", "spec"]).stdout.toString());
+  put(config, ["process", "args"], ["sh"]); // which containerd takes from the image
+  const warnings: string[] = [];
+  const spec = parseConfig(JSON.stringify(config), (message) => warnings.push(message));
+  expect(warnings).toEqual([]);
+  expect(spec.mounts.map(({ destination }) => destination)).toEqual(
+    config.mounts.map(({ destination }: { destination: string }) => destination),
+  );
+});
