@@ -75,7 +75,7 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   root.hold?.[Symbol.dispose](); // its record keeps the image from now on
   using idFile = new DisposableStack();
   if (options.cidfile !== undefined) writeIdFile(options.cidfile, container.record.id, idFile);
-  const running = startContainer(container, undo, seccomp);
+  const running = await startContainer(container, undo, signals, seccomp);
   idFile.move(); // it stays, now that there is a container to go with it
   const startedAt = new Date().toISOString();
   announce(container, running, startedAt);

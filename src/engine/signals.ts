@@ -21,6 +21,13 @@ const FORWARDED = [
   "SIGPWR",
 ] as const;
 
+const ENDS_START = new Set<number>([
+  SIGNALS.SIGHUP,
+  SIGNALS.SIGINT,
+  SIGNALS.SIGQUIT,
+  SIGNALS.SIGTERM,
+]);
+
 /** Signals received since they were last taken, in order. */
 export class SignalQueue implements Disposable {
   readonly #pending: number[] = [];
@@ -48,6 +55,11 @@ export class SignalQueue implements Disposable {
   /** The next signal that was caught. */
   take(): number | undefined {
     return this.#pending.shift();
+  }
+
+  /** The first signal that is to end a container that has not been started yet. */
+  endsStart(): number | undefined {
+    return this.#pending.find((signal) => ENDS_START.has(signal));
   }
 
   [Symbol.dispose](): void {

@@ -4,13 +4,26 @@ import { countsSwap, readLayout } from "../cgroups/layout.ts";
 import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
-import { close, F_SETFL, fcntl, O, open, pipe, read, writeAll } from "../linux/fd.ts";
+import { turnEventLoop } from "../ffi/event_loop.ts";
+import {
+  AT_FDCWD,
+  AT_STATX_DONT_SYNC,
+  close,
+  F_SETFL,
+  fcntl,
+  O,
+  open,
+  pipe,
+  read,
+  writeAll,
+} from "../linux/fd.ts";
 import { makeDirectories, statIfExists } from "../linux/file.ts";
+import { SIGNALS } from "../linux/process.ts";
 import { identify } from "../linux/process_identity.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { planRootfs } from "../rootfs/plan.ts";
 import type { InitPlan } from "../runtime/init_plan.ts";
-import { launch, type Started } from "../runtime/launch.ts";
+import { launching, type Started } from "../runtime/launch.ts";
 import { LaunchError } from "../runtime/launch_error.ts";
 import type { Mount, Spec } from "../runtime/spec.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
@@ -30,6 +43,7 @@ import {
 import type { Ownership } from "./ownership.ts";
 import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
+import type { SignalQueue } from "./signals.ts";
 import { buildSpec } from "./spec_builder.ts";
 import { attachPoint } from "./state_directories.ts";
 import { warmUp } from "./warm_up.ts";
@@ -47,11 +61,12 @@ export interface RunningContainer extends Started {
  * @param seccomp the filter of system calls (chooseSeccomp)
  * @throws {MydockerError} with the exit code for the reason: 125, 126 or 127
  */
-export function startContainer(
+export async function startContainer(
   container: CreatedContainer,
   undo: DisposableStack,
+  signals: SignalQueue,
   seccomp?: CompiledFilter,
-): RunningContainer {
+): Promise<RunningContainer> {
   const { paths, record, root } = container;
   const { id, options } = record;
   const layout = readLayout();
@@ -87,23 +102,44 @@ export function startContainer(
   using streams = new DisposableStack();
   const { theirs, ours } = openStreams(options, streams);
   if (ours !== undefined) streams.defer(() => showRest(ours.stderr));
-  const started = launchOn(container, { spec, seccomp }, cgroup, theirs, () => {
+  const launch = launchOn(container, { spec, seccomp }, cgroup, theirs, () => {
     cgroup.create();
     cgroup.apply(spec.linux.resources);
     writeEtcFiles(paths, id, options, hostname);
   });
+  const started = await untilInterrupted(launch, signals);
   streams.move(); // ours stay open: they belong to whoever supervises the container
   if (theirs !== undefined) for (const fd of theirs) close(fd);
   return { ...started, cgroup, ...(ours === undefined ? {} : { pipes: ours }) };
 }
 
-function launchOn(
+/** Init may hang, in a file system that does not answer for instance: signals end the start. */
+async function untilInterrupted(
+  launch: Generator<void, Started, void>,
+  signals: SignalQueue,
+): Promise<Started> {
+  for (let step = launch.next(); ; ) {
+    if (step.done === true) return step.value;
+    await turnEventLoop();
+    const signal = signals.endsStart();
+    step = signal === undefined ? launch.next() : launch.throw(interrupted(signal));
+  }
+}
+
+function interrupted(signal: number): MydockerError {
+  const name = Object.entries(SIGNALS).find(([, number]) => number === signal)?.[0];
+  return new MydockerError(`${name} came before the container's command was started`, {
+    exitCode: 128 + signal,
+  });
+}
+
+function* launchOn(
   { ownership, paths, record, root, store }: CreatedContainer,
   { spec, seccomp }: { spec: Spec; seccomp: CompiledFilter | undefined },
   cgroup: Cgroup,
   stdio: [number, number, number] | undefined,
   makeRest: () => void,
-): Started {
+): Generator<void, Started, void> {
   const { options } = record;
   const made = [
     ...etcMounts(paths, record.id),
@@ -138,7 +174,7 @@ function launchOn(
       keyring: record.id,
       ...(seccomp === undefined ? {} : { seccomp }),
     };
-    return launch(plan, {
+    return yield* launching(plan, {
       meanwhile: (pid) => {
         if (pid !== undefined) noteInit(ownership, pid);
         makeRest();
@@ -180,7 +216,7 @@ function showRest(stderr: number): void {
 /** `-v` makes what is missing; `--mount` refuses it. */
 function makeBindSources(options: RunOptions): void {
   for (const mount of options.mounts) {
-    if (mount.type !== "bind" || statIfExists(mount.source) !== undefined) continue;
+    if (mount.type !== "bind" || exists(mount.source)) continue;
     if (!mount.createSource) {
       throw new MydockerError(
         `invalid mount config for type "bind": bind source path does not exist: ${mount.source}`,
@@ -190,6 +226,10 @@ function makeBindSources(options: RunOptions): void {
     makeDirectories(mount.source, 0o755);
   }
 }
+
+/** Without asking a server, which may be dead: here nobody could interrupt us. */
+const exists = (path: string): boolean =>
+  statIfExists(path, AT_FDCWD, AT_STATX_DONT_SYNC) !== undefined;
 
 interface Streams {
   readonly theirs?: [number, number, number];

@@ -29,12 +29,12 @@ import { type Entry, enterProcess, takeDescriptors } from "./enter.ts";
 import type { Streams } from "./init_plan.ts";
 import { awaitCommand, type Started } from "./launch.ts";
 import { filterOf } from "./oci_seccomp.ts";
-
 import { tell } from "./protocol.ts";
 import type { Process, Spec } from "./spec.ts";
 import { StartError } from "./start_error.ts";
 import { statusOf } from "./state.ts";
 import type { RuntimeStore } from "./store.ts";
+import { waitFor } from "./watch.ts";
 
 /** What `exec` is told on its command line. */
 export interface ExecOptions {
@@ -124,7 +124,7 @@ function join(pidfd: number, plan: JoinPlan): Started {
   close(theirs);
   close(pidfd);
   try {
-    return awaitCommand(ours, child);
+    return waitFor(awaitCommand(ours, child));
   } finally {
     close(ours);
   }

@@ -12,7 +12,7 @@ import type { InitPlan } from "./init_plan.ts";
 import { describeDeath, LaunchError, StuckError } from "./launch_error.ts";
 import { parseMessage, type Signal, signal } from "./protocol.ts";
 import { runBetween, spawnStage } from "./stage.ts";
-import { type Child, endChild, receiveFrom } from "./watch.ts";
+import { type Child, endChild, receiveFrom, type Waiting, waitFor } from "./watch.ts";
 
 /** A container's first process: running its command, or waiting to be told to. */
 export interface Started extends Child {
@@ -44,6 +44,11 @@ export interface LaunchSteps {
  * @throws {LaunchError}
  */
 export function launch(plan: InitPlan, steps: LaunchSteps = {}): Started {
+  return waitFor(launching(plan, steps));
+}
+
+/** {@link launch} for who has something to look after meanwhile; what it throws into this ends init. */
+export function* launching(plan: InitPlan, steps: LaunchSteps = {}): Waiting<Started> {
   let prepared = false;
   const once: LaunchSteps = {
     ...steps,
@@ -54,24 +59,24 @@ export function launch(plan: InitPlan, steps: LaunchSteps = {}): Started {
   };
   const mounts = cloneMappedSources(plan.mounts);
   try {
-    return launchOnce({ ...plan, mounts }, once);
+    return yield* launchOnce({ ...plan, mounts }, once);
   } finally {
     for (const fd of mappedSources(mounts)) close(fd);
   }
 }
 
-function launchOnce(plan: InitPlan, steps: LaunchSteps): Started {
+function* launchOnce(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
   if (process.env["MYDOCKER_FORK"] !== "stage") {
     try {
-      return launchByFork(plan, steps);
+      return yield* launchByFork(plan, steps);
     } catch (error) {
       if (!(error instanceof StuckError)) throw error;
     }
   }
-  return launchByStage(plan, steps);
+  return yield* launchByStage(plan, steps);
 }
 
-function launchByFork(plan: InitPlan, steps: LaunchSteps): Started {
+function* launchByFork(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
   const [ours, theirs] = messagePair();
   const { namespaces } = plan.spec.linux;
   const between = needsStage(namespaces);
@@ -83,27 +88,28 @@ function launchByFork(plan: InitPlan, steps: LaunchSteps): Started {
   }
   close(theirs);
   try {
-    return follow(plan, ours, between ? awaitForked(ours, child) : child, steps);
+    const init = between ? yield* awaitForked(ours, child) : child;
+    return yield* follow(plan, ours, init, steps);
   } finally {
     close(ours);
   }
 }
 
-function launchByStage(plan: InitPlan, steps: LaunchSteps): Started {
+function* launchByStage(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
   const [ours, theirs] = messagePair();
   const stage = spawnStage(plan, theirs);
   close(theirs);
   try {
-    return follow(plan, ours, awaitForked(ours, stage), steps);
+    return yield* follow(plan, ours, yield* awaitForked(ours, stage), steps);
   } finally {
     close(ours);
   }
 }
 
 /** The first process, which another one in between forks; that one is gone then. @throws {LaunchError} */
-function awaitForked(socket: number, between: Child): Child {
+function* awaitForked(socket: number, between: Child): Waiting<Child> {
   try {
-    const received = receiveFrom(socket, between);
+    const received = yield* receiveFrom(socket, between);
     const message = received === undefined ? undefined : parseMessage(received.bytes);
     const status = waitExit(P_PIDFD, between.pidfd);
     if (message?.kind === "forked") return { pid: message.pid, pidfd: received?.fd as number };
@@ -115,9 +121,14 @@ function awaitForked(socket: number, between: Child): Child {
 }
 
 /** Goes through the steps with init. The socket stays open; what failed leaves no process. */
-function follow(plan: InitPlan, socket: number, child: Child, steps: LaunchSteps): Started {
+function* follow(
+  plan: InitPlan,
+  socket: number,
+  child: Child,
+  steps: LaunchSteps,
+): Waiting<Started> {
   const { namespaces, uidMappings, gidMappings } = plan.spec.linux;
-  return awaitCommand(socket, child, steps, () => {
+  return yield* awaitCommand(socket, child, steps, () => {
     if (isNew(namespaces, "user")) {
       writeIdMappings(child.pid, uidMappings, gidMappings);
       letGo(socket, "mapped");
@@ -134,18 +145,18 @@ function follow(plan: InitPlan, socket: number, child: Child, steps: LaunchSteps
  * @param first what is done before it is listened to
  * @throws {LaunchError}
  */
-export function awaitCommand(
+export function* awaitCommand(
   socket: number,
   child: Child,
   steps: LaunchSteps = {},
   first: () => void = () => undefined,
-): Started {
+): Waiting<Started> {
   let ended = false;
   let console: number | undefined;
   try {
     first();
     for (let executing = false; ; ) {
-      const received = receiveFrom(socket, child);
+      const received = yield* receiveFrom(socket, child);
       if (received === undefined) {
         if (executing) return started(child, console);
         ended = true;

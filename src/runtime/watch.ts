@@ -13,6 +13,20 @@ export interface Child {
   readonly pidfd: number;
 }
 
+/**
+ * Something that waits for a child. It stops whenever the child has been silent for a while, so that
+ * its caller can look after something else, and give up by throwing into it.
+ */
+export type Waiting<T> = Generator<void, T, void>;
+
+/** Waits to the end, whatever else happens. */
+export function waitFor<T>(waiting: Waiting<T>): T {
+  for (;;) {
+    const step = waiting.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 /** How often a silent child is looked at, in milliseconds: longer than all of init takes as a rule. */
 const WATCH_INTERVAL = 15;
 /** How often in a row it may be seen waiting for a lock, which nothing in it does that is alive. */
@@ -24,8 +38,11 @@ const WATCH_LIMIT = 3;
  * @param child watched meanwhile: one that waits for a lock instead of saying something is killed
  * @throws {StuckError}
  */
-export function receiveFrom(socket: number, child: Child): ReturnType<typeof receiveMessage> {
-  watch(socket, child);
+export function* receiveFrom(
+  socket: number,
+  child: Child,
+): Waiting<ReturnType<typeof receiveMessage>> {
+  yield* watch(socket, child);
   try {
     return receiveMessage(socket);
   } catch (error) {
@@ -34,20 +51,34 @@ export function receiveFrom(socket: number, child: Child): ReturnType<typeof rec
   }
 }
 
-function watch(socket: number, child: Child): void {
+function* watch(socket: number, child: Child): Waiting<void> {
   const entry = { fd: socket, events: POLLIN, revents: 0 };
   let suspicious = 0;
   while (poll([entry], WATCH_INTERVAL) === 0) {
     suspicious = waitsForLock(child.pid) ? suspicious + 1 : 0;
-    if (suspicious < WATCH_LIMIT) continue;
+    if (suspicious < WATCH_LIMIT) {
+      yield;
+      continue;
+    }
     endChild(child);
     throw new StuckError("the forked child hangs");
   }
 }
 
-/** Kills a child and waits for its end. */
+/** How long a killed child may take to end, in milliseconds. */
+const KILL_PATIENCE = 2000;
+
+/**
+ * Kills a child and waits for its end; not for ever, because a call to a file system that does not
+ * answer may not be interruptible (state D, proc_pid_stat(5)). Then it ends when that call does.
+ */
 export function endChild({ pidfd }: Child): void {
   pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
+  const deadline = Date.now() + KILL_PATIENCE;
+  const entry = { fd: pidfd, events: POLLIN, revents: 0 };
+  while (poll([entry], Math.max(0, deadline - Date.now())) === 0) {
+    if (Date.now() >= deadline) return;
+  }
   waitExit(P_PIDFD, pidfd);
 }
 

@@ -53,6 +53,12 @@ export function immutableFiles(): Requirement {
   return exitCode === 0 ? undefined : `${tmpdir()} has no immutable files`;
 }
 
+/** FUSE, mountable by mount(8) itself. */
+export function fuse(): Requirement {
+  const isKnown = readFileSync("/proc/filesystems", "utf8").includes("\tfuse\n");
+  return isKnown && existsSync("/dev/fuse") ? undefined : "no FUSE";
+}
+
 /** The controllers of the unified hierarchy when it is the only one. */
 function unifiedControllers(): string[] {
   const file = "/sys/fs/cgroup/cgroup.controllers";

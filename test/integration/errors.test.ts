@@ -207,7 +207,7 @@ describe("limits", () => {
     },
   );
 
-  test.each(["as", "data", "stack"])(
+  test.each(["as", "data"])(
     "of memory (%s) that no program fits into are named when it dies of them",
     async (limit) => {
       const { exitCode, err } = await engine.run(["--ulimit", `${limit}=1`, "busybox", "true"]);

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { leavesNothingBehind, type Running, useEngine } from "../helpers/cli.ts";
 import { descendants } from "../helpers/leaks.ts";
-import { program, testIf } from "../helpers/requires.ts";
+import { fuse, program, testIf } from "../helpers/requires.ts";
 import { onTerminal } from "../helpers/terminal.ts";
 import { waitFor } from "../helpers/wait.ts";
 
@@ -255,6 +255,47 @@ os.execv(os.environ["MYDOCKER"], ["mydocker"] + sys.argv[1:])`;
       expect(await child.exited).toBe(12);
     });
   }
+});
+
+describe("a start that hangs in a file system that does not answer", () => {
+  // Nobody answers what the kernel asks of this one (fuse(4)), not even whether it may be entered.
+  const script = `
+    exec 3<>/dev/fuse
+    mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 none "$1" || exit 99
+    trap 'umount -l "$1"; kill -9 $pid 2>/dev/null' EXIT
+    # A shell's background job ignores these two.
+    env --default-signal=INT,QUIT "$MYDOCKER" run --rm "\${@:3}" -v "$1:/x" -w /x busybox echo ran 3<&- &
+    pid=$!
+    until read -r init _ </proc/$pid/task/$pid/children; grep -q "^State:.D" /proc/$init/status
+    do sleep 0.05; done 2>/dev/null
+    kill -$2 $pid; wait $pid; echo $?`;
+
+  for (const [signal, code] of [
+    ["INT", 130],
+    ["TERM", 143],
+    ["HUP", 129],
+    ["QUIT", 131],
+  ] as const) {
+    testIf([fuse()], `is ended by SIG${signal}`, async () => {
+      const args = [engine.directory("dead"), signal, "--sig-proxy=false"];
+      const { out, err } = await engine.bash(script, { args, timeout: 20_000 });
+      expect([out, err]).toEqual([
+        String(code),
+        `mydocker: SIG${signal} came before the container's command was started`,
+      ]);
+    });
+  }
+
+  testIf([fuse()], "is not ended by a signal that ends nothing", async () => {
+    const { out } = await engine.bash(
+      script.replace(
+        "kill -$2 $pid",
+        "kill -WINCH $pid; kill -CONT $pid; sleep 0.2; kill -INT $pid",
+      ),
+      { args: [engine.directory("dead"), "INT"], timeout: 20_000 },
+    );
+    expect(out).toBe("130");
+  });
 });
 
 leavesNothingBehind(engine);
