@@ -193,11 +193,12 @@ export interface Orphan {
 
 /** Finds and locks what dead owners left behind. */
 export function* takeOrphans(paths: Paths): Generator<Orphan> {
-  for (const { bytes, name } of ownerFiles(paths)) {
+  for (const entry of ownerFiles(paths)) {
     const locks = lockFile(paths);
-    const at = byteOf(bytes);
+    const at = byteOf(entry.bytes);
     if (at === undefined || byteLockHolder(locks, at) !== undefined) continue;
     if (!lockByte(locks, at)) continue;
+    const { name } = entry;
     const fd = ifExists(() => open(fileOf(paths, name), O.O_RDWR));
     if (fd === undefined) {
       unlockByte(locks, at); // it has just been released, or another command has finished it
