@@ -69,7 +69,7 @@ test("under a name that ends in -oci it is the other command line", async () => 
   const link = join(engine.directory("bin"), "mydocker-oci");
   symlinkSync(EXECUTABLE, link);
   const { err, exitCode } = await engine.bash(`"${link}" version`);
-  expect(err).toBe("mydocker: the OCI runtime's commands are not part of this version");
+  expect(err).toBe('mydocker-oci: error: unknown command "version"');
   expect(exitCode).toBe(1);
 });
 
