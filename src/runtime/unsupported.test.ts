@@ -10,6 +10,7 @@ const everything: MachineFacts = {
   resctrl: () => true,
   namespaces: () => true,
   isOwnNamespace: () => false,
+  idMap: () => undefined,
 };
 const nothing: MachineFacts = {
   apparmor: () => false,
@@ -17,6 +18,7 @@ const nothing: MachineFacts = {
   resctrl: () => false,
   namespaces: () => false,
   isOwnNamespace: () => true,
+  idMap: () => undefined,
 };
 
 function specWith(...changes: (readonly [path: string, value: unknown])[]) {
@@ -95,6 +97,37 @@ describe("what cannot be had is an error", () => {
   });
 });
 
+test("mappings beside a user namespace that exists have to be its own", () => {
+  const path = "/proc/4711/ns/user";
+  const mappings = [
+    { containerID: 0, hostID: 100000, size: 1000 },
+    { containerID: 1000, hostID: 5, size: 1 },
+  ];
+  const spec = specWith(
+    ["linux.namespaces[1]", { type: "user", path }],
+    ["linux.uidMappings", mappings],
+    ["linux.gidMappings", mappings],
+  );
+  const same = "      1000          5          1\n         0     100000       1000\n";
+  const withMap = (text: string | undefined) =>
+    unsupported(spec, { ...everything, idMap: () => text });
+  expect(withMap(same)).toBeUndefined();
+  expect(withMap(undefined)).toBeUndefined();
+  expect(withMap("         0          0 4294967295\n")?.message).toBe(
+    "linux.uidMappings: 0 100000 1000, 1000 5 1, but /proc/4711/ns/user has 0 0 4294967295",
+  );
+});
+
+test("the machine is asked in its own words", () => {
+  const own = `/proc/${process.pid}/ns/user`;
+  expect(machineFacts.idMap(own, "uid_map")).toMatch(/^\s*\d+\s+\d+\s+\d+\n/);
+  expect(machineFacts.idMap("/run/user-namespace", "uid_map")).toBeUndefined();
+  expect(machineFacts.isOwnNamespace(`/proc/${process.pid}/ns/uts`, "uts")).toBe(true);
+  expect(machineFacts.isOwnNamespace(`/proc/${process.pid}/ns/uts`, "ipc")).toBe(false);
+  expect(machineFacts.isOwnNamespace("/no/such/file", "ipc")).toBe(false);
+  expect(machineFacts.namespaces("mount")).toBe(true);
+});
+
 test("what asks for nothing is no error, and asks the machine nothing", () => {
   const spec = specWith(
     ["process.apparmorProfile", "unconfined"],
@@ -113,6 +146,7 @@ test("what asks for nothing is no error, and asks the machine nothing", () => {
     resctrl: unasked,
     namespaces: unasked,
     isOwnNamespace: unasked,
+    idMap: unasked,
   };
   expect(unsupported(spec, facts)).toBeUndefined();
 });

@@ -14,6 +14,8 @@ export interface MachineFacts {
   readonly namespaces: (type: NamespaceType) => boolean;
   /** whether a namespace's file is the one that we are in ourselves */
   readonly isOwnNamespace: (path: string, type: NamespaceType) => boolean;
+  /** uid_map or gid_map of a user namespace; undefined when its path does not tell a process in it */
+  readonly idMap: (path: string, file: "uid_map" | "gid_map") => string | undefined;
 }
 
 const NAMESPACE_FILES: Readonly<Record<NamespaceType, string>> = {
@@ -38,6 +40,10 @@ export const machineFacts: MachineFacts = {
     const other = statIfExists(path);
     const own = stat(`/proc/self/ns/${NAMESPACE_FILES[type]}`);
     return other?.ino === own.ino && other.devMinor === own.devMinor;
+  },
+  idMap(path, file) {
+    const [, pid] = /^\/proc\/(\d+)\/ns\/user$/.exec(path) ?? [];
+    return pid === undefined ? undefined : ifExists(() => readFile(`/proc/${pid}/${file}`));
   },
 };
 
@@ -111,7 +117,8 @@ export function unsupported(
       facts,
     ) ??
     unsupportedLabel(linux, facts) ??
-    unsupportedNamespace(spec, facts)
+    unsupportedNamespace(spec, facts) ??
+    otherMappings(spec.linux, facts)
   );
 }
 
@@ -140,6 +147,27 @@ function unsupportedNamespace(spec: Spec, facts: MachineFacts): ConfigError | un
     if (ours !== undefined && facts.isOwnNamespace(path, type)) {
       const what = `would be the host's: ${at}.path is mydocker's own network`;
       return new ConfigError({ path: `linux.sysctl["${ours}"]`, what });
+    }
+  }
+  return undefined;
+}
+
+/** Mappings beside the path of a user namespace are written nowhere, so they have to be its own; as runc. */
+function otherMappings(linux: Spec["linux"], facts: MachineFacts): ConfigError | undefined {
+  const path = linux.namespaces.find(({ type }) => type === "user")?.path;
+  if (path === undefined) return undefined;
+  for (const [key, file] of [
+    ["uidMappings", "uid_map"],
+    ["gidMappings", "gid_map"],
+  ] as const) {
+    if (linux[key].length === 0) continue;
+    const there = facts.idMap(path, file)?.trim().split("\n");
+    if (there === undefined) continue;
+    const own = there.map((line) => line.trim().replace(/\s+/g, " ")).sort();
+    const asked = linux[key].map((map) => `${map.containerID} ${map.hostID} ${map.size}`).sort();
+    if (asked.join() !== own.join()) {
+      const what = `${asked.join(", ")}, but ${path} has ${own.join(", ")}`;
+      return new ConfigError({ path: `linux.${key}`, what });
     }
   }
   return undefined;
