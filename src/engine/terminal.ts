@@ -2,12 +2,16 @@
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, closeFrom, dupOnto, POLLIN, poll } from "../linux/fd.ts";
 import {
+  alarm,
   exitNow,
   ignoreSignal,
   P_PIDFD,
+  PR_SET_PDEATHSIG,
   pidfdSendSignal,
+  prctl,
   resetSignals,
   SIGNALS,
+  unblockSignals,
   waitExit,
 } from "../linux/process.ts";
 import { messagePair, receiveMessage, sendMessage } from "../linux/socket.ts";
@@ -86,10 +90,18 @@ function dismiss({ pidfd, line }: Guardian): void {
 }
 
 const ALL_IS_WELL = new Uint8Array([0]);
+/** How long restoring may take, in seconds. */
+const RESTORE_LIMIT = 5;
 
-/** Runs in the guardian: a message means that all is well, the end of it that nobody is left to restore. */
+/**
+ * Runs in the guardian: a message means that all is well, the end of it that nobody is left to
+ * restore. It may hang like any forked child. Until it is there, its end is its parent's: nothing is
+ * changed yet. Later nobody is left to end it, so it does that itself.
+ */
 function guard(terminal: number, saved: Termios, line: number): never {
   try {
+    prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
+    alarm(0); // looked up now, not when there is nobody left to notice that it hangs
     resetSignals();
     // A terminal's signals, and what a background process gets for changing it, are not for us.
     for (const signal of [
@@ -104,8 +116,13 @@ function guard(terminal: number, saved: Termios, line: number): never {
     if (terminal !== 0) dupOnto(terminal, 0);
     dupOnto(line, 3);
     closeFrom(4);
+    unblockSignals();
+    prctl(PR_SET_PDEATHSIG, 0);
     sendMessage(3, ALL_IS_WELL); // it is there
-    if (receiveMessage(3) === undefined) setAttributes(0, saved);
+    if (receiveMessage(3) === undefined) {
+      alarm(RESTORE_LIMIT);
+      setAttributes(0, saved);
+    }
   } catch {
     // Nobody is there to tell.
   }

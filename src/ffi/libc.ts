@@ -90,6 +90,8 @@ const prototypes = {
   rt_sigaction: { symbol: "syscall", args: [LONG, "i32", "ptr", "ptr", ULONG], returns: LONG },
   // sighandler_t signal(int signum, sighandler_t handler); SIG_DFL and SIG_IGN are the numbers 0 and 1
   signal: { args: ["i32", ULONG], returns: ULONG },
+  // unsigned int alarm(unsigned int seconds);
+  alarm: { args: ["u32"], returns: "u32" },
   // int madvise(void *addr, size_t length, int advice);
   madvise: { args: [ULONG, ULONG, "i32"], returns: "i32" },
 

@@ -316,6 +316,11 @@ export function ignoreSignal(signal: number): void {
   libc.signal(signal, SIG_IGN);
 }
 
+/** alarm(2): SIGALRM after so many seconds; 0 takes it back. */
+export function alarm(seconds: number): void {
+  libc.alarm(seconds);
+}
+
 /** sethostname(2). */
 export function sethostname(name: string): void {
   const bytes = encodeBytes(name);

@@ -1,8 +1,10 @@
 /** `-t`: a terminal from the container's own devpts, and the caller's given back as it was. */
 
 import { describe, expect, test } from "bun:test";
-import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { readlinkSync } from "node:fs";
+import { EXECUTABLE, leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { descendants, readStat } from "../helpers/leaks.ts";
+import { program, testIf } from "../helpers/requires.ts";
 import { onTerminal, spawnOnTerminal } from "../helpers/terminal.ts";
 import { waitFor } from "../helpers/wait.ts";
 
@@ -307,5 +309,41 @@ describe("a command that does not handle it", () => {
     expect(exitCode).toBe(3);
   });
 });
+
+testIf(
+  [program("strace"), process.arch === "x64" ? undefined : "alarm(2) is x86-64's"],
+  "a guardian of the terminal that hangs goes with its command",
+  async () => {
+    // Only the guardian calls alarm(2): there it stops, before it can say that it is there.
+    const session = spawnOnTerminal(engine, [
+      ...["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=alarm"],
+      ...["-e", "inject=alarm:signal=STOP", EXECUTABLE, "run", "--rm", "-it", "busybox", "sleep"],
+      "1000",
+    ]);
+    const below = (parent: number) => descendants(parent).map((line) => Number(line.split(" ")[0]));
+    const command = await waitFor("the command", () => below(session.pid).at(0));
+    // The container's first process has a pid namespace of its own. Whoever is traced stops at every
+    // call for a moment: this one stays so.
+    const namespace = (pid: number) => {
+      try {
+        return readlinkSync(`/proc/${pid}/ns/pid`);
+      } catch {
+        return undefined; // it has just ended
+      }
+    };
+    const looks = new Map<number, number>();
+    const guardian = await waitFor("a guardian that has stopped", () => {
+      const [child] = below(command).filter((pid) => namespace(pid) === namespace(command));
+      if (child === undefined) return undefined;
+      const isStopped = /^[tT]$/.test(readStat(child)?.state ?? "");
+      looks.set(child, isStopped ? (looks.get(child) ?? 0) + 1 : 0);
+      return looks.get(child) === 2 ? child : undefined;
+    });
+    process.kill(command, "SIGKILL");
+    await gone(guardian);
+    await session.end();
+    expect((await engine.call(["ps", "-aq"])).out).toBe("");
+  },
+);
 
 leavesNothingBehind(engine);
