@@ -180,6 +180,17 @@ export function setFileSystemParameter(fd: number, key: string, value?: string):
   );
 }
 
+/** fsconfig(2) FSCONFIG_CMD_CREATE, then fsmount(2). @returns the descriptor of a mount that no path leads to */
+export function mountDetached(fd: number): number {
+  const [FSCONFIG_CMD_CREATE, FSMOUNT_CLOEXEC] = [6, 1];
+  check(
+    "fsconfig",
+    () => ({ command: "FSCONFIG_CMD_CREATE" }),
+    libc.fsconfig(SYS.fsconfig, fd, FSCONFIG_CMD_CREATE, null, null, 0),
+  );
+  return check("fsmount", () => ({ fd }), libc.fsmount(SYS.fsmount, fd, FSMOUNT_CLOEXEC, 0));
+}
+
 /** The magic number of the file system that a descriptor's file is on (fstatfs(2), linux/magic.h). */
 export function fileSystemMagicOf(fd: number): number {
   const buffer = new Uint8Array(128);

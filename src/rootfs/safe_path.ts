@@ -63,7 +63,10 @@ export function makeDirectoryInRoot(
   const { parent, name } = splitPath(path);
   const directory = makeDirectoryInRoot(rootFd, parent, options, links);
   try {
-    if (!making(path, () => mkdirIfMissing(name, 0o755, directory))) {
+    if (making(path, () => mkdirIfMissing(name, 0o755, directory))) {
+      const made = openMade(directory, name, O.O_DIRECTORY);
+      if (made !== undefined) return made;
+    } else {
       const target = linkTarget(directory, parent, name, links);
       if (target !== undefined && options.followLinks !== false)
         return makeDirectoryInRoot(rootFd, target, options, links - 1);
@@ -71,7 +74,7 @@ export function makeDirectoryInRoot(
   } finally {
     close(directory);
   }
-  // By the whole path again: what was made is found there, or something was swapped meanwhile.
+  // Somebody else has made something there, or put it in the place of what we have made.
   return openAgain(rootFd, path, O.O_DIRECTORY, options);
 }
 
@@ -97,10 +100,23 @@ export function makeFileInRoot(
     making(path, () =>
       close(openat(directory, name, O.O_CREAT | O.O_EXCL | O.O_WRONLY | O.O_NOFOLLOW, 0o644)),
     );
+    const made = openMade(directory, name, 0);
+    if (made !== undefined) return made;
   } finally {
     close(directory);
   }
   return openAgain(rootFd, path, 0, options);
+}
+
+/** What was made in a held directory; undefined when it is there no more. */
+function openMade(directory: number, name: string, flags: number): number | undefined {
+  const resolve = RESOLVE.RESOLVE_BENEATH | RESOLVE.RESOLVE_NO_SYMLINKS;
+  try {
+    return openat2IfExists(directory, name, O.O_PATH | flags, resolve);
+  } catch (error) {
+    if (isErrno(error, "ELOOP")) return undefined;
+    throw explain(error, name);
+  }
 }
 
 function making<T>(path: string, make: () => T): T {

@@ -16,6 +16,7 @@ import {
   umask,
 } from "../linux/process.ts";
 import { openProcess } from "../linux/process_identity.ts";
+import { Procfs } from "../linux/procfs.ts";
 import { replaceFile } from "../linux/replace_file.ts";
 import { messagePair } from "../linux/socket.ts";
 import { windowSizeOf } from "../linux/tty.ts";
@@ -146,7 +147,8 @@ function runJoin(plan: JoinPlan, { pidfd, flags, socket }: Way): never {
     setsid();
     for (const file of plan.joinFiles) writeControl(file, "0");
     const { oomScoreAdj } = plan.process;
-    if (oomScoreAdj !== undefined) writeControl("/proc/self/oom_score_adj", String(oomScoreAdj));
+    using procfs = new Procfs();
+    if (oomScoreAdj !== undefined) procfs.write("self/oom_score_adj", String(oomScoreAdj));
     if (flags !== 0) setns(pidfd, flags);
     if ((flags & CLONE.CLONE_NEWUSER) !== 0) setCredentials(0, 0, []);
     const entry = enterAs(plan, channel);

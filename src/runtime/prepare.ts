@@ -13,6 +13,7 @@ import {
   umount,
 } from "../linux/mount.ts";
 import { CLONE, setdomainname, sethostname, unshare } from "../linux/process.ts";
+import { Procfs } from "../linux/procfs.ts";
 import { bringLoopbackUp } from "../linux/socket.ts";
 import { isNew } from "../namespaces/namespaces.ts";
 import { cloneBindSources, RootfsBuilder } from "../rootfs/apply.ts";
@@ -105,11 +106,11 @@ export function setUpNamespaces({ hostname, domainname, linux, process }: Spec):
   if (hostname !== undefined && isNew(namespaces, "uts")) sethostname(hostname);
   if (domainname !== undefined && isNew(namespaces, "uts")) setdomainname(domainname);
   const { oomScoreAdj } = process;
-  if (oomScoreAdj !== undefined) writeControl("/proc/self/oom_score_adj", String(oomScoreAdj));
-  // Through the host's procfs, which shows the values of the namespaces that the caller is in, and
-  // which no image can have put something in front of (CVE-2019-19921).
+  using procfs = new Procfs();
+  if (oomScoreAdj !== undefined) procfs.write("self/oom_score_adj", String(oomScoreAdj));
+  // Any procfs shows the values of the namespaces that the caller is in.
   for (const [name, value] of Object.entries(sysctl)) {
-    writeControl(`/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`, value);
+    procfs.write(`sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`, value);
   }
 }
 
