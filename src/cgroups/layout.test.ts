@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { checkCgroupPath, detectLayout, ownCgroups, v1Hierarchy } from "./layout.ts";
+import { checkCgroupPath, detectLayout, ownCgroups, swapIsCounted, v1Hierarchy } from "./layout.ts";
 
 /** Debian 12, systemd. */
 const UNIFIED = `22 28 0:20 / /sys rw,nosuid,nodev,noexec,relatime shared:7 - sysfs sysfs rw
@@ -163,4 +163,13 @@ describe("checkCgroupPath", () => {
     ])
       expect(() => checkCgroupPath(path)).toThrow("not a path for a cgroup");
   });
+});
+
+test("swap is counted on v2 unless an older kernel was told not to", () => {
+  expect(swapIsCounted("quiet", "5.10.0-28-amd64")).toBe(true);
+  expect(swapIsCounted("quiet swapaccount=0", "5.10.0-28-amd64")).toBe(false);
+  expect(swapIsCounted("swapaccount=1", "5.10.0")).toBe(true);
+  expect(swapIsCounted("swapaccount=0", "6.0.1")).toBe(false);
+  expect(swapIsCounted("swapaccount=0", "6.1.0-21-cloud-amd64")).toBe(true);
+  expect(swapIsCounted("swapaccount=0", "10.0")).toBe(true);
 });

@@ -136,11 +136,24 @@ export function v1Hierarchy(layout: CgroupLayout, controller: string): Hierarchy
   return layout.v1.find((hierarchy) => hierarchy.controllers.includes(controller));
 }
 
-/** Whether swap can be limited: v1 kernels may have it switched off (boot parameter swapaccount=0). */
+/** Whether swap can be limited: kernels may have none, or be told not to count it (swapaccount=0). */
 export function countsSwap(layout: CgroupLayout): boolean {
   const memory = v1Hierarchy(layout, "memory");
-  if (memory === undefined) return layout.mode === "v2";
+  if (memory === undefined) {
+    if (layout.v2 === undefined || statIfExists("/proc/swaps") === undefined) return false;
+    return swapIsCounted(readFile("/proc/cmdline"), readFile("/proc/sys/kernel/osrelease"));
+  }
   return statIfExists(`${memory.mountPoint}/memory.memsw.limit_in_bytes`) !== undefined;
+}
+
+/**
+ * Whether a kernel with swap counts it on cgroup v2. There the root cgroup, which has no limits, cannot
+ * be asked. Linux 6.1 stopped heeding the boot parameter (b25806dcd3d5).
+ */
+export function swapIsCounted(commandLine: string, release: string): boolean {
+  const [major = 0, minor = 0] = release.split(".").map(Number.parseFloat);
+  if (major > 6 || (major === 6 && minor >= 1)) return true;
+  return !/(^|\s)swapaccount=(0|n|f|of)/i.test(commandLine);
 }
 
 const verified = new WeakSet<Hierarchy>();
