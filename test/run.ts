@@ -21,12 +21,15 @@ function testFiles(patterns: readonly string[]): string[] {
     [...new Bun.Glob(glob).scanSync({ cwd: ROOT })].sort(),
   );
   const [integration, unit] = [true, false].map((wanted) =>
-    all.filter((file) => file.startsWith("test/integration/") === wanted),
+    all.filter((file) => needsExecutable(file) === wanted),
   ) as [string[], string[]];
   return [...unit, ...integration].filter(
     (file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)),
   );
 }
+
+/** Those that run the executable, as root. */
+const needsExecutable = (file: string): boolean => /^test\/(integration|oci)\//.test(file);
 
 function build(): string {
   const { exitCode } = Bun.spawnSync([process.execPath, "build.ts", "--outdir", OUTDIR], {
@@ -51,7 +54,7 @@ function runFile(file: string, executable: string, scratch: string): Counts {
   rmSync(outfile, { force: true });
   const { exitCode, signalCode } = Bun.spawnSync(
     [
-      ...(file.startsWith("test/integration/") ? OWN_MOUNTS : []),
+      ...(needsExecutable(file) ? OWN_MOUNTS : []),
       process.execPath,
       "test",
       `--timeout=${TEST_TIMEOUT}`,

@@ -158,6 +158,27 @@ const STRUCTS: Readonly<Record<string, CStruct>> = {
       flags: ["msg_flags", 48],
     },
   },
+  sockaddrUn: {
+    type: "struct sockaddr_un",
+    header: "sys/un.h",
+    size: 110,
+    fields: { family: ["sun_family", 0], path: ["sun_path", 2] },
+  },
+  schedAttr: {
+    type: "struct sched_attr",
+    header: "linux/sched/types.h",
+    size: 48,
+    fields: {
+      size: ["size", 0],
+      policy: ["sched_policy", 4],
+      flags: ["sched_flags", 8],
+      nice: ["sched_nice", 16],
+      priority: ["sched_priority", 20],
+      runtime: ["sched_runtime", 24],
+      deadline: ["sched_deadline", 32],
+      period: ["sched_period", 40],
+    },
+  },
   iovec: {
     type: "struct iovec",
     header: "sys/uio.h",
@@ -185,7 +206,10 @@ const STRUCTS: Readonly<Record<string, CStruct>> = {
 };
 
 /** Structs whose C size is another, and why. */
-const C_SIZE: Readonly<Record<string, number>> = { cmsgFd: 16 /* the header alone */ };
+const C_SIZE: Readonly<Record<string, number>> = {
+  cmsgFd: 16, // the header alone
+  schedAttr: 56, // SCHED_ATTR_SIZE_VER0, which every kernel takes, is without the last two fields
+};
 
 /** Every `const NAME = defineStruct({…})` of the sources; the literal is data, so it can be read as such. */
 function definedStructs(): Map<string, ReturnType<typeof defineStruct>> {

@@ -82,6 +82,16 @@ const prototypes = {
   keyctl_name: { symbol: "syscall", args: [LONG, "i32", "ptr"], returns: LONG },
   // long syscall(SYS_keyctl, int operation, key_serial_t key, key_perm_t perm);
   keyctl: { symbol: "syscall", args: [LONG, "i32", "i32", "u32"], returns: LONG },
+  // long syscall(SYS_sched_setattr, pid_t pid, struct sched_attr *attr, unsigned int flags);
+  sched_setattr: { symbol: "syscall", args: [LONG, "i32", "ptr", "u32"], returns: LONG },
+  // long syscall(SYS_sched_setaffinity, pid_t pid, unsigned int len, unsigned long *mask);
+  sched_setaffinity: { symbol: "syscall", args: [LONG, "i32", "u32", "ptr"], returns: LONG },
+  // long syscall(SYS_ioprio_set, int which, int who, int ioprio);
+  ioprio_set: { symbol: "syscall", args: [LONG, "i32", "i32", "i32"], returns: LONG },
+  // long syscall(SYS_personality, unsigned long persona);
+  personality: { symbol: "syscall", args: [LONG, ULONG], returns: LONG },
+  // long syscall(SYS_set_mempolicy, int mode, const unsigned long *nodemask, unsigned long maxnode);
+  set_mempolicy: { symbol: "syscall", args: [LONG, "i32", "ptr", ULONG], returns: LONG },
   // mode_t umask(mode_t mask);
   umask: { args: ["u32"], returns: "u32" },
   // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset);

@@ -43,19 +43,26 @@ function unixAddress(path: string): Uint8Array {
   return address;
 }
 
-/** A socket that keeps message boundaries and listens at `path`, close-on-exec. */
-export function listenAt(path: string): number {
-  const fd = check("socket", {}, libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+/** Which kind of UNIX socket: one that keeps message boundaries, or a stream. */
+export type SocketKind = "messages" | "stream";
+
+const unixSocket = (kind: SocketKind): number => {
+  const type = kind === "stream" ? SOCK_STREAM : SOCK_SEQPACKET;
+  return check("socket", {}, libc.socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+};
+
+/** A socket that listens at `path`, close-on-exec. */
+export function listenAt(path: string, kind: SocketKind = "messages"): number {
+  const fd = unixSocket(kind);
   const address = unixAddress(path);
   check("bind", { path }, libc.bind(fd, address, address.length));
   check("listen", { path }, libc.listen(fd, 16));
   return fd;
 }
 
-/** Connects to a UNIX socket. @param type of the socket that listens: messages, or a stream */
-export function connectTo(path: string, type: "messages" | "stream" = "messages"): number {
-  const kind = type === "stream" ? SOCK_STREAM : SOCK_SEQPACKET;
-  const fd = check("socket", {}, libc.socket(AF_UNIX, kind | SOCK_CLOEXEC, 0));
+/** Connects to a UNIX socket, close-on-exec. */
+export function connectTo(path: string, kind: SocketKind = "messages"): number {
+  const fd = unixSocket(kind);
   const address = unixAddress(path);
   try {
     check("connect", { path }, libc.connect(fd, address, address.length));

@@ -7,6 +7,7 @@ import { stringVector } from "./process.ts";
 // spawn.h of glibc: opaque, and never larger than this.
 const SIZE_OF_ACTIONS = 512;
 const SIZE_OF_ATTRIBUTES = 512;
+const POSIX_SPAWN_SETPGROUP = 2;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
 /** sizeof(sigset_t) of glibc, bytes */
@@ -24,7 +25,8 @@ export interface Program {
 }
 
 /**
- * Starts a program with no signal blocked or ignored, whatever the caller's are.
+ * Starts a program as the leader of a process group, with no signal blocked or ignored, whatever the
+ * caller's are.
  * @returns its pid
  * @throws {SysError} posix_spawn, with the path
  */
@@ -39,7 +41,8 @@ export function spawnProgram(program: Program): number {
     streams.forEach((fd, to) => {
       if (fd !== undefined) libc.posix_spawn_file_actions_adddup2(actions, fd, to);
     });
-    libc.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    const flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+    libc.posix_spawnattr_setflags(attributes, flags);
     libc.posix_spawnattr_setsigmask(attributes, new Uint8Array(SIGSET_SIZE));
     libc.posix_spawnattr_setsigdefault(attributes, new Uint8Array(SIGSET_SIZE).fill(0xff));
     const pid = new Int32Array(1);

@@ -4,16 +4,16 @@
  */
 /** Fields of config.json that not every runtime has, by their path. */
 export const ABILITIES = {
-  "process.apparmorProfile": false,
-  "process.selinuxLabel": false,
-  "process.scheduler": false,
-  "process.ioPriority": false,
-  "process.execCPUAffinity": false,
+  "process.apparmorProfile": true,
+  "process.selinuxLabel": true,
+  "process.scheduler": true,
+  "process.ioPriority": true,
+  "process.execCPUAffinity": true,
   "linux.netDevices": false,
   "linux.intelRdt": false,
-  "linux.memoryPolicy": false,
-  "linux.personality": false,
-  "linux.seccomp.listenerPath": false,
+  "linux.memoryPolicy": true,
+  "linux.personality": true,
+  "linux.seccomp.listenerPath": true,
 } as const satisfies Record<string, boolean>;
 
 /** A field of {@link ABILITIES}. */

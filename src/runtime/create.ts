@@ -8,7 +8,6 @@ import { close } from "../linux/fd.ts";
 import { readFile, realPath, statIfExists } from "../linux/file.ts";
 import { identify } from "../linux/process_identity.ts";
 import { replaceFile } from "../linux/replace_file.ts";
-import { connectTo, sendMessage } from "../linux/socket.ts";
 import { windowSizeOf } from "../linux/tty.ts";
 import { isNew, type NamespaceEntry } from "../namespaces/namespaces.ts";
 import type { CgroupFacts } from "../rootfs/cgroup_mounts.ts";
@@ -18,9 +17,11 @@ import type { InitPlan } from "./init_plan.ts";
 import { launch, type Started } from "./launch.ts";
 import { withDefaults } from "./oci_defaults.ts";
 import { filterOf } from "./oci_seccomp.ts";
+import { sendDescriptor } from "./send_descriptor.ts";
 import type { Spec } from "./spec.ts";
 import { hookState } from "./state.ts";
 import { type ContainerRecord, RuntimeStore } from "./store.ts";
+import { unsupported } from "./unsupported.ts";
 import { parseConfig } from "./validate.ts";
 
 /** What `create` and `run` are told on their command line. */
@@ -40,6 +41,8 @@ export interface CreateOptions {
   /** `cgroupsPath` is systemd's: SLICE:PREFIX:NAME */
   readonly systemdCgroup: boolean;
   readonly preserveFds: number;
+  /** How many of those are sockets that systemd listens at for it (sd_listen_fds(3)). */
+  readonly listenFds: number;
   /** The command is executed at once, not when `start` says so. */
   readonly startNow: boolean;
   /** We leave when it runs, so nobody would copy a terminal's output. */
@@ -62,7 +65,10 @@ export interface CreatedContainer {
  * @throws {MydockerError} {ConfigError} for its configuration, {LaunchError} for its first process
  */
 export function createContainer(options: CreateOptions): CreatedContainer {
-  const spec = withDefaults(parseConfig(readConfigFile(options.bundle), options.warn));
+  const config = parseConfig(readConfigFile(options.bundle), options.warn);
+  const spec = withListeners(withDefaults(config), options.listenFds);
+  const lacking = unsupported(spec);
+  if (lacking !== undefined) throw lacking;
   checkTerminal(spec, options);
   const rootfs = rootDirectory(options.bundle, spec);
   const layout = readLayout();
@@ -74,7 +80,6 @@ export function createContainer(options: CreateOptions): CreatedContainer {
     ownCgroup: () => readFile("/proc/self/cgroup"),
   });
   const cgroup = planCgroup(layout, location, spec.linux.resources);
-  cgroup.refuseIfUsed();
   const store = new RuntimeStore(options.root);
   let record: ContainerRecord = {
     ociVersion: spec.ociVersion,
@@ -85,11 +90,13 @@ export function createContainer(options: CreateOptions): CreatedContainer {
     owner: userName(),
     annotations: spec.annotations,
     cgroup: cgroupRecord(cgroup),
+    keyring: options.newKeyring,
   };
   using undo = new DisposableStack();
   store.claim(options.id);
   using _lock = store.lock(options.id);
   undo.defer(() => store.remove(options.id));
+  cgroup.refuseIfUsed();
   store.write(record); // with the cgroup's path: whoever deletes what we leave half made needs it
   undo.defer(() => cgroup.remove());
   const socket = options.startNow ? undefined : store.listen(options.id);
@@ -114,15 +121,22 @@ export function createContainer(options: CreateOptions): CreatedContainer {
         runHooks(place, spec.hooks[place] ?? [], state);
       }
     },
-    ready: ({ pid, console }) => {
-      register(pid);
-      handOver(options, pid, console);
+    ready: (ready) => {
+      register(ready.pid);
+      handOver(options, ready);
     },
   });
   if (socket !== undefined) close(socket);
-  if (options.startNow) handOver(options, started.pid, started.console);
+  if (options.startNow) handOver(options, started);
   undo.move();
   return { store, record, spec, cgroup, started };
+}
+
+function withListeners(spec: Spec, count: number): Spec {
+  if (count === 0) return spec;
+  const { process } = spec;
+  const env = [...process.env, `LISTEN_FDS=${count}`, "LISTEN_PID=1"];
+  return { ...spec, process: { ...process, env } };
 }
 
 function readConfigFile(bundle: string): string {
@@ -186,6 +200,7 @@ function initPlan(options: CreateOptions, spec: Spec, parts: Parts): InitPlan {
     ...(terminal && consoleSize !== undefined ? { windowSize: windowSizeOf(consoleSize) } : {}),
     preserved: options.preserveFds,
     ...(seccomp === undefined ? {} : { seccomp }),
+    ...(options.newKeyring ? { keyring: options.id } : {}),
     dieWithParent: false,
     reaper: false,
     ...(socket === undefined ? {} : { startSocket: socket }),
@@ -212,20 +227,16 @@ function cgroupFacts(
   };
 }
 
-/** The terminal to whoever asked for it, and the pid file, without a newline, renamed into place. */
-function handOver({ consoleSocket, pidFile }: CreateOptions, pid: number, master?: number): void {
-  if (consoleSocket !== undefined && master !== undefined) sendConsole(consoleSocket, master);
-  if (pidFile !== undefined) replaceFile(pidFile, String(pid), { mode: 0o644 });
-}
-
-/** Sends the master of a terminal to a console socket (runc's terminals.md). */
-export function sendConsole(path: string, master: number): void {
-  const socket = connectTo(path, "stream");
-  try {
-    sendMessage(socket, new TextEncoder().encode("/dev/ptmx"), master);
-  } finally {
-    close(socket);
+/** Terminal and pidfd to whoever asked for them, and the pid file, without a newline, renamed into place. */
+function handOver(
+  { consoleSocket, pidfdSocket, pidFile }: CreateOptions,
+  { pid, pidfd, console }: Started,
+): void {
+  if (consoleSocket !== undefined && console !== undefined) {
+    sendDescriptor(consoleSocket, "/dev/ptmx", console);
   }
+  if (pidfdSocket !== undefined) sendDescriptor(pidfdSocket, "pidfd", pidfd);
+  if (pidFile !== undefined) replaceFile(pidFile, String(pid), { mode: 0o644 });
 }
 
 /** Now, in RFC 3339 with nanoseconds. */

@@ -80,8 +80,10 @@ export function deleteContainer(
     throw new MydockerError(`cannot delete container ${id} that is not stopped: ${status}`);
   }
   const hooks = poststopHooks(store, id);
+  const cgroup = openRecord(record.cgroup);
+  if (status === "paused") cgroup.kill(); // SIGKILL alone would wait until it is thawed
   if (record.init !== undefined && status !== "stopped") killProcess(record.init, PATIENCE);
-  openRecord(record.cgroup).remove();
+  cgroup.remove();
   store.remove(id);
   if (hooks.length === 0) return;
   try {

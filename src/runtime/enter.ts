@@ -16,6 +16,7 @@ import { chownAt, S_IFCHR, S_IFMT, statFd } from "../linux/file.ts";
 import { PR_SET_PDEATHSIG, prctl, SIGNALS, umask } from "../linux/process.ts";
 import { openPeer, setControllingTerminal, setWindowSize } from "../linux/tty.ts";
 import type { Streams } from "./init_plan.ts";
+import type { Label } from "./labels.ts";
 import { raiseRlimits } from "./rlimits.ts";
 import { type Confined, dropPrivileges } from "./security.ts";
 import {
@@ -38,6 +39,8 @@ export interface Entry extends Confined {
   readonly streams: Streams;
   /** the master of its terminal */
   readonly master?: number;
+  /** of a security module */
+  readonly label?: Label;
   readonly dieWithParent: boolean;
   /** false: another process makes the terminal its own */
   readonly ownsTerminal: boolean;
@@ -47,14 +50,20 @@ export interface Entry extends Confined {
  * Takes on the standard streams. Afterwards `kept` are the only descriptors but 0–2 and the
  * preserved ones, all close-on-exec.
  * @param kept descriptors that are still needed
- * @returns their numbers now, in order
+ * @returns their numbers now, in order; and the entry with its own one's
  */
-export function takeDescriptors(entry: Entry, kept: readonly number[]): number[] {
-  const { user, streams } = entry;
+export function takeDescriptors<E extends Entry>(
+  entry: E,
+  kept: readonly number[],
+): { readonly numbers: readonly number[]; readonly entry: E } {
+  const { user, streams, label } = entry;
   if (entry.master !== undefined) takeTerminal(entry, entry.master);
   else if (streams.stdio !== undefined) takeStreams(streams, streams.stdio, user);
   else adoptStreams(user);
-  return keepOnly(kept, 3 + (streams.preserved ?? 0));
+  const first = 3 + (streams.preserved ?? 0);
+  if (label === undefined) return { numbers: keepOnly(kept, first), entry };
+  const numbers = keepOnly([...kept, label.fd], first);
+  return { numbers, entry: { ...entry, label: { ...label, fd: numbers.at(-1) as number } } };
 }
 
 /** Takes on working directory and privileges, after {@link takeDescriptors}. */

@@ -24,17 +24,21 @@ import { FLAGS } from "../namespaces/namespaces.ts";
 import { openTerminal } from "../rootfs/console.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
 import { homeOf } from "./account.ts";
+import { applyAffinity, applyAttributes } from "./attributes.ts";
 import { executeCommand, findCommand } from "./command.ts";
-import { sendConsole } from "./create.ts";
 import { type Entry, enterProcess, takeDescriptors } from "./enter.ts";
 import type { Streams } from "./init_plan.ts";
+import { openLabel } from "./labels.ts";
 import { awaitCommand, type Started } from "./launch.ts";
 import { filterOf } from "./oci_seccomp.ts";
 import { tell } from "./protocol.ts";
+import { enterKeyring } from "./security.ts";
+import { sendDescriptor } from "./send_descriptor.ts";
 import type { Process, Spec } from "./spec.ts";
 import { StartError } from "./start_error.ts";
 import { statusOf } from "./state.ts";
 import type { RuntimeStore } from "./store.ts";
+import { unsupportedProcess } from "./unsupported.ts";
 import { waitFor } from "./watch.ts";
 
 /** What `exec` is told on its command line. */
@@ -65,6 +69,8 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
       `cannot exec in a container that is not running: ${id}: container not running`,
     );
   checkTerminal(options);
+  const lacking = unsupportedProcess(options.process);
+  if (lacking !== undefined) throw lacking;
   const spec = store.readConfig(id);
   const started = join(pidfd, {
     spec,
@@ -72,11 +78,13 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
     streams: streamsOf(options),
     joinFiles: openRecord(record.cgroup).joinFiles,
     seccomp: filterOf(spec),
+    ...(record.keyring === true ? { keyring: id } : {}),
   });
-  const { pidFile, consoleSocket } = options;
+  const { pidFile, consoleSocket, pidfdSocket } = options;
   if (consoleSocket !== undefined && started.console !== undefined) {
-    sendConsole(consoleSocket, started.console);
+    sendDescriptor(consoleSocket, "/dev/ptmx", started.console);
   }
+  if (pidfdSocket !== undefined) sendDescriptor(pidfdSocket, "pidfd", started.pidfd);
   if (pidFile !== undefined) replaceFile(pidFile, String(started.pid), { mode: 0o644 });
   return started;
 }
@@ -108,6 +116,8 @@ interface JoinPlan {
   readonly streams: Streams;
   readonly joinFiles: readonly string[];
   readonly seccomp: CompiledFilter | undefined;
+  /** The container's id, whose session keyring it shares; absent when the container has none. */
+  readonly keyring?: string;
 }
 
 function join(pidfd: number, plan: JoinPlan): Started {
@@ -145,14 +155,21 @@ function runJoin(plan: JoinPlan, { pidfd, flags, socket }: Way): never {
     umask(0);
     prctl(PR_SET_DUMPABLE, 0); // before we are in sight of the container's processes (CVE-2016-9962)
     setsid();
+    const { initial, final } = plan.process.execCPUAffinity ?? {};
+    applyAffinity(initial);
     for (const file of plan.joinFiles) writeControl(file, "0");
+    applyAffinity(final);
+    if (plan.keyring !== undefined) enterKeyring(plan.keyring, plan.spec.linux.namespaces);
     const { oomScoreAdj } = plan.process;
     using procfs = new Procfs();
     if (oomScoreAdj !== undefined) procfs.write("self/oom_score_adj", String(oomScoreAdj));
+    const opened = openLabel(plan.process);
+    const label = opened === undefined ? {} : { label: opened };
     if (flags !== 0) setns(pidfd, flags);
     if ((flags & CLONE.CLONE_NEWUSER) !== 0) setCredentials(0, 0, []);
-    const entry = enterAs(plan, channel);
-    [channel = -1] = takeDescriptors(entry, [channel]);
+    const { numbers, entry } = takeDescriptors({ ...enterAs(plan, channel), ...label }, [channel]);
+    channel = numbers[0] as number;
+    applyAttributes(entry.process, plan.spec.linux);
     enterProcess(entry);
     executeCommand(findCommand(entry), entry, { socket: channel, reaper: false });
   } catch (error) {

@@ -3,7 +3,7 @@ import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, memfdCreate, POLLIN, poll, seek, writeAll } from "../linux/fd.ts";
 import { readFileBytes } from "../linux/file.ts";
-import { P_PIDFD, pidfdOpen, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
+import { kill, P_PIDFD, pidfdOpen, SIGNALS, waitExit } from "../linux/process.ts";
 import { spawnProgram } from "../linux/spawn.ts";
 import type { Hook } from "./spec.ts";
 
@@ -64,7 +64,7 @@ function awaitEnd(pid: number, timeout: number | undefined): string | undefined 
   const pidfd = pidfdOpen(pid);
   try {
     const late = timeout !== undefined && !endsWithin(pidfd, timeout * 1000);
-    if (late) pidfdSendSignal(pidfd, SIGNALS.SIGKILL);
+    if (late) kill(-pid, SIGNALS.SIGKILL); // with what it has started: its process group
     const status = waitExit(P_PIDFD, pidfd);
     if (late) return `not ended after ${timeout} s`;
     if (status?.signal !== undefined) return `killed by signal ${status.signal}`;

@@ -21,11 +21,13 @@ import { openConsole } from "../rootfs/console.ts";
 
 import { AccountError, homeOf, resolveAccount } from "./account.ts";
 
+import { applyAttributes } from "./attributes.ts";
 import { executeCommand, findCommand } from "./command.ts";
 import { type Entry, enterProcess, type ResolvedUser, takeDescriptors } from "./enter.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
-import { beginRoot, enterRoot, finishRoot, setUpNamespaces } from "./prepare.ts";
+import { openLabel } from "./labels.ts";
+import { beginRoot, enterRoot, finishRoot, openHostTrees, setUpNamespaces } from "./prepare.ts";
 import { awaitSignal, tell, tellUnnotified } from "./protocol.ts";
 import { explainOpenFiles } from "./rlimits.ts";
 import { enterKeyring, loadSeccomp, notifies } from "./security.ts";
@@ -50,8 +52,8 @@ class Init {
   run(): never {
     try {
       const prepared = this.#prepare();
-      const path = this.#enter(prepared);
-      const entry = this.#listen(prepared);
+      const { entry: entered, path } = this.#enter(prepared);
+      const entry = this.#listen(entered);
       this.#awaitStart();
       const { spec, hookState } = this.plan;
       if (hookState !== undefined) {
@@ -78,15 +80,17 @@ class Init {
     const { namespaces } = plan.spec.linux;
     umask(0);
     if (!needsStage(namespaces)) joinNamespaces(namespaces);
+    const trees = openHostTrees(plan);
     if (namespaces.some(({ type }) => type === "user")) this.#becomeRoot();
     prctl(PR_SET_DUMPABLE, 0); // nothing that shares the namespace may look into us (CVE-2016-9962)
     setsid();
     if (plan.keyring !== undefined) enterKeyring(plan.keyring, namespaces);
-    const waiting = beginRoot(plan);
+    const waiting = beginRoot(plan, trees);
     if (!awaitSignal(this.#channel, "go")) return exitNow(1); // the creator has given up
     finishRoot(plan, waiting);
     const { rootFd } = waiting;
     const { process } = plan.spec;
+    const label = openLabel(process);
     let master: number | undefined;
     if (process.terminal) {
       master = openConsole(rootFd);
@@ -100,6 +104,7 @@ class Init {
       user: resolveUser(plan, rootFd),
       streams: plan,
       ...(master === undefined ? {} : { master }),
+      ...(label === undefined ? {} : { label }),
       ...(plan.seccomp === undefined ? {} : { seccomp: plan.seccomp }),
       dieWithParent: plan.dieWithParent,
       ownsTerminal: !plan.reaper,
@@ -122,16 +127,17 @@ class Init {
     runHooks("createContainer", hooks, stateWithPid(state, getpid()));
   }
 
-  /** Leaves the host behind: root, terminal, descriptors, privileges. @returns where the command is */
-  #enter(entry: Entry & { rootFd: number }): string {
+  /** Leaves the host behind: root, terminal, descriptors, privileges. @returns where the command is, too */
+  #enter(prepared: Entry & { rootFd: number }): { entry: Entry; path: string } {
     const { startSocket } = this.plan;
-    enterRoot(entry.rootFd, this.plan);
+    enterRoot(prepared.rootFd, this.plan);
     const kept = startSocket === undefined ? [this.#channel] : [this.#channel, startSocket];
-    const [channel = -1, listener] = takeDescriptors(entry, kept);
-    this.#channel = channel; // known before anything else can fail, so that it can be said
-    this.#listener = listener;
+    const { numbers, entry } = takeDescriptors(prepared, kept);
+    this.#channel = numbers[0] as number; // known before anything else can fail, so that it can be said
+    if (startSocket !== undefined) this.#listener = numbers[1];
+    applyAttributes(entry.process, this.plan.spec.linux);
     enterProcess(entry);
-    return findCommand(entry);
+    return { entry, path: findCommand(entry) };
   }
 
   #listener: number | undefined;

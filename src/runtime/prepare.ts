@@ -18,7 +18,7 @@ import { bringLoopbackUp } from "../linux/socket.ts";
 import { isNew } from "../namespaces/namespaces.ts";
 import { cloneBindSources, RootfsBuilder } from "../rootfs/apply.ts";
 import type { MountOp } from "../rootfs/plan.ts";
-import type { InitPlan } from "./init_plan.ts";
+import type { InitPlan, RootSource } from "./init_plan.ts";
 import type { Spec } from "./spec.ts";
 import { makeWorkingDirectory } from "./working_directory.ts";
 
@@ -31,13 +31,32 @@ interface Waiting {
   readonly sources: ReturnType<typeof cloneBindSources>;
 }
 
-/** Mounts what is the container's own. @returns what {@link finishRoot} goes on with */
-export function beginRoot(plan: InitPlan): Waiting {
-  const { early, late, shown } = splitPlan(plan);
+/** What of the host is mounted, held by descriptors. */
+export interface HostTrees {
+  readonly sources: ReturnType<typeof cloneBindSources>;
+  /** the root, if it is a directory; and where it is attached */
+  readonly tree?: number;
+  readonly target?: number;
+}
+
+/**
+ * Takes hold of what is mounted from the host. With a user namespace before we are root in it: to
+ * the host that is somebody who may not look into every directory on the way.
+ */
+export function openHostTrees(plan: InitPlan): HostTrees {
+  const { shown } = splitPlan(plan);
   const sources = cloneBindSources(plan.mounts.filter((op) => !shown.includes(op)));
-  const tree = plan.root.kind === "directory" ? cloneRoot(plan.root.path, plan.spec) : undefined;
+  if (plan.root.kind === "mount") return { sources };
+  const tree = cloneRoot(plan.root.path, plan.spec);
+  return { sources, tree, target: open(plan.attachAt, O.O_PATH | O.O_DIRECTORY) };
+}
+
+/** Mounts what is the container's own. @returns what {@link finishRoot} goes on with */
+export function beginRoot(plan: InitPlan, trees: HostTrees): Waiting {
+  const { early, late, shown } = splitPlan(plan);
+  const { sources } = trees;
   mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
-  const rootFd = mountRoot(plan, tree);
+  const rootFd = attachRoot(plan, trees);
   const rootfs = new RootfsBuilder(rootFd);
   rootfs.apply(early, sources);
   return { rootFd, rootfs, late, shown, sources };
@@ -79,24 +98,26 @@ function cloneRoot(path: string, { linux }: Spec): number {
 }
 
 /** Mounts the root in this namespace. @returns an O_PATH descriptor of it */
-function mountRoot({ root, attachAt }: InitPlan, tree: number | undefined): number {
+function attachRoot({ root, attachAt }: InitPlan, { tree, target }: HostTrees): number {
   if (root.kind === "mount") {
-    const opened: number[] = [];
-    const data = root.data.map((piece) => {
-      if (typeof piece === "string") return piece;
-      const fd = open(piece.directory, O.O_PATH | O.O_DIRECTORY);
-      opened.push(fd);
-      return fdPath(fd);
-    });
-    mount(root.source, attachAt, root.type, root.flags, data.join(""));
-    for (const fd of opened) close(fd);
-  } else if (tree !== undefined) {
-    const target = open(attachAt, O.O_PATH | O.O_DIRECTORY);
-    moveMount(tree, target, attachAt);
-    close(target);
-    close(tree);
+    mountFresh(root, attachAt);
+    return open(attachAt, O.O_PATH | O.O_DIRECTORY);
   }
-  return open(attachAt, O.O_PATH | O.O_DIRECTORY);
+  moveMount(tree as number, target as number, attachAt);
+  close(target as number);
+  return tree as number;
+}
+
+function mountFresh(root: RootSource & { kind: "mount" }, attachAt: string): void {
+  const opened: number[] = [];
+  const data = root.data.map((piece) => {
+    if (typeof piece === "string") return piece;
+    const fd = open(piece.directory, O.O_PATH | O.O_DIRECTORY);
+    opened.push(fd);
+    return fdPath(fd);
+  });
+  mount(root.source, attachAt, root.type, root.flags, data.join(""));
+  for (const fd of opened) close(fd);
 }
 
 /** Names, the loopback device and kernel parameters of the namespaces that are new. */

@@ -40,6 +40,8 @@ export interface ContainerRecord {
   readonly owner: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly cgroup: CgroupRecord;
+  /** It has a session keyring of its own. */
+  readonly keyring?: boolean;
   /** absent while it is being created */
   readonly init?: ProcessIdentity;
 }

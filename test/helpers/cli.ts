@@ -131,7 +131,8 @@ export class Engine {
     };
   }
 
-  private async exec(command: readonly string[], options: CallOptions): Promise<Result> {
+  /** Any command to its end. */
+  async exec(command: readonly string[], options: CallOptions): Promise<Result> {
     const child = Bun.spawn([...command], {
       cwd: options.cwd ?? this.folder,
       env: { ...this.env, ...options.env },

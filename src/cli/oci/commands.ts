@@ -16,4 +16,8 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   list: async () => (await import("./list.ts")).command,
   pause: async () => (await import("./pause.ts")).command,
   resume: async () => (await import("./resume.ts")).command,
+  update: async () => (await import("./update.ts")).command,
+  events: async () => (await import("./events.ts")).command,
+  spec: async () => (await import("./spec.ts")).command,
+  features: async () => (await import("./features.ts")).command,
 };

@@ -67,14 +67,18 @@ export function createOptions(
     noPivot: values["no-pivot"],
     newKeyring: !values["no-new-keyring"],
     preserveFds: preserved(values["preserve-fds"]),
+    listenFds: listening(),
     systemdCgroup: globals.systemdCgroup,
     warn: (message) => report("warning", message, globals),
     ...mode,
   };
 }
 
-/** Sockets of systemd's (sd_listen_fds(3)) come first. */
-export function preserved(given = 0): number {
-  const listening = Number(process.env["LISTEN_FDS"] ?? 0);
-  return given + (Number.isInteger(listening) && listening > 0 ? listening : 0);
+/** How many descriptors pass on: sockets of systemd's come first. */
+export const preserved = (given = 0): number => given + listening();
+
+/** How many sockets systemd has passed to us (sd_listen_fds(3)). */
+function listening(): number {
+  const count = Number(process.env["LISTEN_FDS"] ?? 0);
+  return Number.isInteger(count) && count > 0 ? count : 0;
 }

@@ -5,10 +5,12 @@ import { execInContainer } from "../../runtime/exec.ts";
 import type { Process, Spec } from "../../runtime/spec.ts";
 import { RuntimeStore } from "../../runtime/store.ts";
 import { parseProcess } from "../../runtime/validate.ts";
+import type { ParsedCommandLine } from "../argv.ts";
 import type { OptionTable, Values } from "../option_table.ts";
 import { defineOciCommand } from "./command.ts";
 import { count, preserved } from "./create_options.ts";
-import { report } from "./report.ts";
+import type { Globals } from "./globals.ts";
+import { report, reportFailure } from "./report.ts";
 
 const OPTIONS = {
   process: {
@@ -54,6 +56,9 @@ const OPTIONS = {
   cgroup: { type: "list", value: "PATH", description: "Taken for compatibility", hidden: true },
 } as const satisfies OptionTable;
 
+/** The exit code when it was not executed: another one is its own. As runc's. */
+const NOT_EXECUTED = 255;
+
 /** As runc's. */
 export const command = defineOciCommand({
   description: "Run a further process in a container",
@@ -61,30 +66,42 @@ export const command = defineOciCommand({
   usage: "ID [COMMAND [ARG...]]",
   min: 1,
   max: Number.POSITIVE_INFINITY,
-  async run({ positionals: [id = "", ...args], values }, globals) {
-    const store = new RuntimeStore(globals.root);
-    store.read(id); // that it is missing is said first
-    const warn = (message: string) => report("warning", message, globals);
-    const process =
-      values.process === undefined || values.process === ""
-        ? processOf(store.readConfig(id), args, values)
-        : parseProcess(readFile(values.process), warn);
-    const detached = values.detach;
-    const foreground = detached ? undefined : await import("./attend.ts");
-    using signals = foreground?.catchSignals();
-    const started = execInContainer(store, id, {
-      process,
-      ...(values["console-socket"] ? { consoleSocket: values["console-socket"] } : {}),
-      ...(values["pidfd-socket"] ? { pidfdSocket: values["pidfd-socket"] } : {}),
-      ...(values["pid-file"] ? { pidFile: values["pid-file"] } : {}),
-      preserveFds: preserved(values["preserve-fds"]),
-      detached,
-      ignorePaused: values["ignore-paused"],
-    });
-    if (foreground === undefined || signals === undefined) return 0;
-    return (await foreground.attendTo(started, signals)).code;
+  async run(input, globals) {
+    try {
+      return await execute(input, globals);
+    } catch (error) {
+      reportFailure(error, globals);
+      return NOT_EXECUTED;
+    }
   },
 });
+
+async function execute(
+  { positionals: [id = "", ...args], values }: ParsedCommandLine<typeof OPTIONS>,
+  globals: Globals,
+): Promise<number> {
+  const store = new RuntimeStore(globals.root);
+  store.read(id); // that it is missing is said first
+  const warn = (message: string) => report("warning", message, globals);
+  const process =
+    values.process === undefined || values.process === ""
+      ? processOf(store.readConfig(id), args, values)
+      : parseProcess(readFile(values.process), warn);
+  const detached = values.detach;
+  const foreground = detached ? undefined : await import("./attend.ts");
+  using signals = foreground?.catchSignals();
+  const started = execInContainer(store, id, {
+    process,
+    ...(values["console-socket"] ? { consoleSocket: values["console-socket"] } : {}),
+    ...(values["pidfd-socket"] ? { pidfdSocket: values["pidfd-socket"] } : {}),
+    ...(values["pid-file"] ? { pidFile: values["pid-file"] } : {}),
+    preserveFds: preserved(values["preserve-fds"]),
+    detached,
+    ignorePaused: values["ignore-paused"],
+  });
+  if (foreground === undefined || signals === undefined) return 0;
+  return (await foreground.attendTo(started, signals)).code;
+}
 
 /** The container's own process with what the options change. */
 function processOf(
