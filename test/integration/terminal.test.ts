@@ -316,14 +316,16 @@ testIf(
   async () => {
     // Only the guardian calls alarm(2): there it stops, before it can say that it is there.
     const session = spawnOnTerminal(engine, [
-      ...["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=alarm"],
-      ...["-e", "inject=alarm:signal=STOP", EXECUTABLE, "run", "--rm", "-it", "busybox", "sleep"],
-      "1000",
+      ...["strace", "--seccomp-bpf", "-f", "-qq", "-o", "/dev/null"],
+      ...["-e", "trace=alarm", "-e", "inject=alarm:signal=STOP"],
+      ...[EXECUTABLE, "run", "--rm", "-it", "busybox", "sleep", "1000"],
     ]);
-    const below = (parent: number) => descendants(parent).map((line) => Number(line.split(" ")[0]));
-    const command = await waitFor("the command", () => below(session.pid).at(0));
-    // The container's first process has a pid namespace of its own. Whoever is traced stops at every
-    // call for a moment: this one stays so.
+    const named = (parent: number) =>
+      descendants(parent)
+        .map((line) => line.split(" "))
+        .filter(([, name]) => name === "mydocker")
+        .map(([pid]) => Number(pid));
+    const command = await waitFor("the command", () => named(session.pid).at(0));
     const namespace = (pid: number) => {
       try {
         return readlinkSync(`/proc/${pid}/ns/pid`);
@@ -331,14 +333,13 @@ testIf(
         return undefined; // it has just ended
       }
     };
-    const looks = new Map<number, number>();
-    const guardian = await waitFor("a guardian that has stopped", () => {
-      const [child] = below(command).filter((pid) => namespace(pid) === namespace(command));
-      if (child === undefined) return undefined;
-      const isStopped = /^[tT]$/.test(readStat(child)?.state ?? "");
-      looks.set(child, isStopped ? (looks.get(child) ?? 0) + 1 : 0);
-      return looks.get(child) === 2 ? child : undefined;
-    });
+    // The container's first process has a pid namespace of its own.
+    const own = namespace(command);
+    const guardian = await waitFor("a guardian that has stopped", () =>
+      named(command).find(
+        (pid) => namespace(pid) === own && /^[tT]$/.test(readStat(pid)?.state ?? ""),
+      ),
+    );
     process.kill(command, "SIGKILL");
     await gone(guardian);
     await session.end();
