@@ -1,5 +1,6 @@
 /** The working directory of the container's first process. */
-import { isErrno } from "../ffi/call.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
 import { close } from "../linux/fd.ts";
 import { chdir, getcwd } from "../linux/file.ts";
 import { makeDirectoryInRoot } from "../rootfs/safe_path.ts";
@@ -43,8 +44,11 @@ export function enterWorkingDirectory(cwd: string): void {
   }
 }
 
-const errorText = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
+/** The directory is named by who calls: of a failed call only the reason counts. */
+function errorText(error: unknown): string {
+  if (error instanceof SysError) return errnoText(error.errno);
+  return error instanceof Error ? error.message : String(error);
+}
 
 function workingDirectoryError(cwd: string, error: unknown): StartError {
   const exitCode = isErrno(error, "ENOENT") ? 127 : 126;
