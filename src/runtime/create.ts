@@ -185,6 +185,7 @@ function initPlan(options: CreateOptions, spec: Spec, parts: Parts): InitPlan {
   const mounts = planRootfs(spec, {
     bundle: options.bundle,
     cgroup: cgroupFacts(layout, cgroup, spec.linux.namespaces),
+    ...(spec.linux.mountLabel === undefined ? {} : { selinux: hasSelinux() }),
   });
   const made = new Set(cgroup.members.map(({ directory }) => directory));
   const withHooks = Object.keys(spec.hooks).length > 0;
@@ -210,6 +211,9 @@ function initPlan(options: CreateOptions, spec: Spec, parts: Parts): InitPlan {
     noPivot: options.noPivot,
   };
 }
+
+/** Whether the kernel has SELinux, and it is on (selinux(8)). */
+const hasSelinux = (): boolean => statIfExists("/sys/fs/selinux/enforce") !== undefined;
 
 /** What a mount of type `cgroup` is to show. */
 function cgroupFacts(
