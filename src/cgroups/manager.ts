@@ -190,9 +190,10 @@ export class Cgroup {
   /** Kills everything in it and removes it from all hierarchies. Missing is fine. */
   remove(): void {
     // An empty one can be removed at once, which says most quickly that it is empty.
-    this.members = this.members.filter(({ directory }) => !rmdirIfEmpty(directory));
+    const left = this.members.filter(({ directory }) => !rmdirIfEmpty(directory));
     // Another process may have added a hierarchy for a limit.
-    this.members = existing(this.candidates);
+    const others = this.candidates.filter((candidate) => !this.members.includes(candidate));
+    this.members = [...left, ...existing(others)];
     if (this.members.length === 0) return;
     this.kill();
     for (const { directory } of this.members) removeCgroupDirectory(directory);

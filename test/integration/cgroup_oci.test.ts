@@ -31,7 +31,7 @@ beforeAll(() => {
     mkdirSync(join(bundle, "rootfs", name), { recursive: true });
   const busybox = Bun.which("busybox");
   if (busybox !== null) cpSync(busybox, join(bundle, "rootfs/bin/busybox"));
-  for (const name of ["sh", "sleep", "mknod", "true"])
+  for (const name of ["sh", "sleep", "mknod", "true", "tail"])
     symlinkSync("busybox", join(bundle, "rootfs/bin", name));
 });
 afterAll(() => {
@@ -123,6 +123,70 @@ describe("cgroupsPath", () => {
     expect(JSON.parse(oci("state", "first").out).status).toBe("running");
     expect(oci("state", "second").err).toContain("does not exist");
     expect(oci("delete", "--force", "first").exitCode).toBe(0);
+  });
+});
+
+describe("of a container that runs", () => {
+  const file = (id: string, v1: string, v2: string) =>
+    readFileSync(
+      isUnified
+        ? `/sys/fs/cgroup/${NAME}/${id}/${v2}`
+        : `/sys/fs/cgroup/${v1.replace("@", `${NAME}/${id}`)}`,
+      "utf8",
+    ).trim();
+  const pidsMax = (id: string) => file(id, "pids/@/pids.max", "pids.max");
+  const memoryMax = (id: string) => file(id, "memory/@/memory.limit_in_bytes", "memory.max");
+  const MEMORY_AND_PIDS = ["memory", "pids"].map(controller);
+
+  testIf([...needs, ...MEMORY_AND_PIDS], "limits are updated, or all stay as they were", () => {
+    const resources = { memory: { limit: 64 << 20 }, pids: { limit: 50 } };
+    configure(["sleep", "1000"], { cgroupsPath: `/${NAME}/update`, resources });
+    expect(oci("run", "--detach", "update")).toMatchObject({ err: "", exitCode: 0 });
+    try {
+      expect(oci("update", "--pids-limit", "40", "update")).toMatchObject({ err: "", exitCode: 0 });
+      expect([pidsMax("update"), memoryMax("update")]).toEqual(["40", String(64 << 20)]);
+      const changes = { memory: { limit: 32 << 20 }, blockIO: { leafWeight: 5 } };
+      writeFileSync(join(bundle, "resources.json"), JSON.stringify(changes));
+      const refused = oci("update", "--resources", join(bundle, "resources.json"), "update");
+      expect(refused.exitCode).not.toBe(0);
+      expect(refused.err).toMatch(
+        /leaf_weight = 5: .*asked for by linux\.resources\.blockIO\.leafWeight/,
+      );
+      expect([pidsMax("update"), memoryMax("update")]).toEqual(["40", String(64 << 20)]);
+      const { type, data } = JSON.parse(oci("events", "--stats", "update").out);
+      expect({ type, pids: data.pids, limit: data.memory.usage.limit }).toEqual({
+        type: "stats",
+        pids: { current: 1, limit: 40 },
+        limit: 64 << 20,
+      });
+    } finally {
+      oci("delete", "--force", "update");
+    }
+  });
+
+  testIf([...needs, ...MEMORY_AND_PIDS], "events tell of a want of memory", async () => {
+    const resources = { memory: { limit: 16 << 20 } };
+    const script = "while ! [ -e /dev/go ]; do sleep 0.1; done; tail /dev/zero; sleep 1000";
+    const linux = { cgroupsPath: `/${NAME}/oom`, resources, devices: [] };
+    configure(["sh", "-c", script], linux);
+    expect(oci("run", "--detach", "oom")).toMatchObject({ err: "", exitCode: 0 });
+    const events = Bun.spawn(
+      [EXECUTABLE, "oci", "--root", join(bundle, "state"), "events", "--interval", "60s", "oom"],
+      { stdin: "ignore", stdout: "pipe", stderr: "ignore" },
+    );
+    try {
+      const lines = events.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      const first = await lines.read();
+      expect(JSON.parse(first.value ?? "").type).toBe("stats");
+      // What it prints next can only be of the memory: the other events are a minute away.
+      const { pid } = JSON.parse(oci("state", "oom").out);
+      writeFileSync(`/proc/${pid}/root/dev/go`, "");
+      const second = await lines.read();
+      expect(JSON.parse(second.value?.split("\n")[0] ?? "")).toEqual({ type: "oom", id: "oom" });
+    } finally {
+      oci("delete", "--force", "oom");
+    }
+    expect(await events.exited).toBe(0);
   });
 });
 

@@ -232,6 +232,60 @@ describe("an update", () => {
   });
 });
 
+asRoot("limits of the network are set where their hierarchy is mounted, and set back", () => {
+  // In a mount namespace of its own: elsewhere the hierarchy is not mounted.
+  const from = (name: string) => JSON.stringify(join(import.meta.dir, "../../src/cgroups", name));
+  const code = `
+    import { readFileSync } from "node:fs";
+    import { readLayout } from ${from("layout.ts")};
+    import { planCgroup } from ${from("manager.ts")};
+    import { updateCgroup } from ${from("update.ts")};
+    const network = { classID: 0x10001, priorities: [{ name: "lo", priority: 3 }] };
+    const cgroup = planCgroup(readLayout(), "${PARENT}-net", { network });
+    cgroup.create();
+    try {
+      cgroup.apply({ network });
+      const { directory } = cgroup.members.find(({ hierarchy }) => hierarchy.controllers.includes("net_cls"));
+      const show = (name) => console.log(readFileSync(directory + "/" + name, "utf8").split("\\n")[0]);
+      show("net_cls.classid");
+      show("net_prio.ifpriomap");
+      const priorities = [{ name: "nosuch", priority: 3 }];
+      try {
+        updateCgroup(cgroup, { network: { classID: 5, priorities } });
+      } catch (error) {
+        console.log(error.message);
+      }
+      show("net_cls.classid");
+    } finally {
+      cgroup.remove();
+    }`;
+  const directory = mkdtempSync(join(tmpdir(), "mydocker-net-"));
+  const script = 'mount -t cgroup -o net_cls,net_prio none "$0" && "$1" -e "$2"';
+  const { stdout, stderr } = Bun.spawnSync([
+    ...["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
+    ...[directory, process.execPath, code],
+  ]);
+  rmdirSync(directory);
+  expect({ out: stdout.toString().split("\n"), err: stderr.toString() }).toEqual({
+    out: [
+      "65537",
+      "lo 3",
+      "cgroup net_prio: net_prio.ifpriomap = nosuch 3: ENODEV: no such device (asked for by linux.resources.network.priorities)",
+      "65537",
+      "",
+    ],
+    err: "",
+  });
+}, [isV1, togetherOrFree()]);
+
+/** A hierarchy stays for as long as there are cgroups in it, and cannot be mounted with other controllers. */
+function togetherOrFree(): string | undefined {
+  const [first, second] = ["net_cls", "net_prio"].map(
+    (name) => new RegExp(`^${name}\\t(\\d+)`, "m").exec(readFileSync("/proc/cgroups", "utf8"))?.[1],
+  );
+  return first !== undefined && first === second ? undefined : "net_cls is not free";
+}
+
 describe("statistics", () => {
   asRoot("are of the shape that runc prints, and the same where nothing moves", () => {
     const bundle = mkdtempSync(join(tmpdir(), "mydocker-runc-"));
