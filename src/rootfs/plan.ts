@@ -269,11 +269,13 @@ export function planRootfs(spec: RootfsSpec, facts: RootfsFacts = {}): MountOp[]
     // A /dev of the host has what it has.
     ops.push(...asked.filter(({ path }) => !path.startsWith("/dev/")).map(planDevice));
   } else {
+    // What is mounted on a device's name takes its place.
+    const taken = new Set(ops.map((op) => ("target" in op ? op.target : "")));
     for (const [path, major, minor] of DEFAULT_DEVICES) {
-      if (asked.some((device) => device.path === path)) continue;
+      if (taken.has(path) || asked.some((device) => device.path === path)) continue;
       ops.push(planDevice({ path, type: "c", major, minor }));
     }
-    ops.push(...asked.map(planDevice));
+    ops.push(...asked.filter(({ path }) => !taken.has(path)).map(planDevice));
     for (const [path, to] of DEVICE_LINKS) ops.push({ op: "symlink", path, to });
   }
   ops.push(...sealed);

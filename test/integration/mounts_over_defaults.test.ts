@@ -69,6 +69,13 @@ describe("a mount of the caller's", () => {
     expect(below(await mountsOf("--tmpfs", "/dev"), "/dev")).toEqual(targets);
   });
 
+  test("-v /dev/urandom:/dev/random takes the place of the device, as does any other file", async () => {
+    const random = ["-v", "/dev/urandom:/dev/random", "busybox", "stat", "-c", "%t:%T"];
+    expect(await output(...random, "/dev/random", "/dev/urandom")).toBe("1:9\n1:9");
+    const zero = ["-v", `${folder("zero")}/file:/dev/zero`, "busybox", "cat", "/dev/zero"];
+    expect(await output(...zero)).toBe("from the host");
+  });
+
   test("-v /sys:/sys shows the host's, with Docker's masks on it", async () => {
     const mounts = await mountsOf("-v", "/sys:/sys");
     const sys = mounts.find(({ target }) => target === "/sys");
