@@ -48,6 +48,8 @@ export interface Controller {
    * docs/decisions/cgroup-hierarchies.md).
    */
   readonly always: boolean;
+  /** Whether it counts what engines show, though not {@link always} set up. */
+  readonly counts?: boolean;
   /**
    * The writes for these limits. Pure but for `current`.
    * @param isNew the cgroup was just made, so that it has nothing of its own yet

@@ -298,21 +298,23 @@ function hasInner(directory: string): boolean {
 /**
  * A cgroup that has yet to be made, for a container with these limits: it is known where it will be.
  * @param location such as `/mydocker/ID`, or what {@link locateCgroup} says
- * @param everywhere also where no limit asks for it: for engines that look for a container's figures
- *   in every hierarchy
+ * @param figures also in hierarchies that only its figures need: engines read those from wherever
+ *   /proc/PID/cgroup says, and would show the host's
  * @throws {CgroupError} for a path that is none, and limits that cannot be
  */
 export function planCgroup(
   layout: CgroupLayout,
   location: CgroupLocation,
   resources: Resources,
-  { everywhere = false } = {},
+  { figures = false } = {},
 ): Cgroup {
   const all = candidates(layout, location);
   const limited = Object.keys(resources).length > 0;
   const isNeeded = (controller: Controller) =>
-    controller.always || (limited && isConcerned(controller, resources));
-  const needed = all.filter(({ controllers }) => everywhere || controllers.some(isNeeded));
+    controller.always ||
+    (figures && controller.counts === true) ||
+    (limited && isConcerned(controller, resources));
+  const needed = all.filter(({ controllers }) => controllers.some(isNeeded));
   return new Cgroup(layout, pathOf(all), all, needed);
 }
 

@@ -79,7 +79,7 @@ export function createContainer(options: CreateOptions): CreatedContainer {
     layout,
     ownCgroup: () => readFile("/proc/self/cgroup"),
   });
-  const cgroup = planCgroup(layout, location, spec.linux.resources);
+  const cgroup = planCgroup(layout, location, spec.linux.resources, { figures: true });
   const store = new RuntimeStore(options.root);
   let record: ContainerRecord = {
     ociVersion: spec.ociVersion,

@@ -100,6 +100,12 @@ describe("cgroupsPath", () => {
     expect(pathOf(cgroupsOf(`${NAME}-none`, {}))).toBe(`${own()}/${NAME}-none`);
   });
 
+  testIf([...needs, isV1, controller("blkio")], "holds for what engines read figures from", () => {
+    const text = cgroupsOf("figures", { cgroupsPath: `/${NAME}/figures` });
+    for (const name of ["memory", "cpuacct", "pids", "blkio"])
+      expect(text).toMatch(new RegExp(`:(\\S*,)?${name}(,\\S*)?:/${NAME}/figures$`, "m"));
+  });
+
   testIf(needs, "with --systemd-cgroup is where systemd would have the unit", () => {
     const slice = NAME.replaceAll("-", "");
     const text = cgroupsOf("sys", { cgroupsPath: `${slice}-b.slice:p:n` }, "--systemd-cgroup");

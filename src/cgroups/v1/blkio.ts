@@ -39,4 +39,4 @@ function plan({ blockIO }: Resources, current: ReadCurrent): CgroupWrite[] {
 }
 
 /** Block I/O, weights and throttles. */
-export const blkio: Controller = { name: "blkio", always: false, plan };
+export const blkio: Controller = { name: "blkio", always: false, counts: true, plan };

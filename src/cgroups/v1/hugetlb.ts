@@ -6,5 +6,6 @@ import { planHugetlb } from "../hugetlb_plan.ts";
 export const hugetlb: Controller = {
   name: "hugetlb",
   always: false,
+  counts: true,
   plan: (resources, current) => planHugetlb(resources, current, "limit_in_bytes"),
 };
