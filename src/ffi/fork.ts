@@ -17,6 +17,7 @@ import { libc } from "./libc.ts";
 const MADV_DOFORK = 11;
 const SIGCHLD = 17;
 const CLONE_PIDFD = 0x1000;
+const CLONE_NEWPID = 0x20000000;
 const SIG_SETMASK = 2;
 /** sizeof(sigset_t) of glibc, bytes */
 const SIGSET_SIZE = 128;
@@ -122,15 +123,29 @@ function mayBeCollecting(): boolean {
 }
 
 /**
+ * A pid namespace for the child. While one is set for children (setns(2)), the kernel refuses new
+ * threads, and a runtime that cannot start one of its workers aborts: so it is set for the length of
+ * the one call.
+ */
+export interface ChildrensPidNamespace {
+  /** a descriptor of it, or a pidfd of a process in it */
+  readonly enter: number;
+  /** a descriptor of our own */
+  readonly own: number;
+}
+
+/**
  * clone(2) without a new stack: fork, into new namespaces. All signals are blocked in the child, and
  * with that in any thread that the runtime starts in it: one that was not would take signals that
  * are meant for the child, and drop them.
  * @param flags CLONE_NEW* bits
+ * @param pidNamespace which the child is to be in, unless it is ours or a new one
  * @returns in the parent the child's pid and a pidfd (close-on-exec); in the child `undefined`
  */
 export function forkWithNamespaces(
   flags: number,
   args: CallArgs,
+  pidNamespace?: ChildrensPidNamespace,
 ): { pid: number; pidfd: number } | undefined {
   prepareFork();
   const pidfd = new Int32Array(1);
@@ -138,7 +153,9 @@ export function forkWithNamespaces(
   if (!forked) settleThreads();
   const old = new Uint8Array(SIGSET_SIZE);
   check("sigprocmask", {}, libc.sigprocmask(SIG_SETMASK, EVERY_SIGNAL, old));
+  const { enter, own } = pidNamespace ?? {};
   try {
+    if (enter !== undefined) check("setns", { fd: enter }, libc.setns(enter, CLONE_NEWPID));
     const pid = check(
       "clone",
       args,
@@ -148,6 +165,7 @@ export function forkWithNamespaces(
     forked = true;
     return undefined;
   } finally {
+    if (own !== undefined && !forked) check("setns", { fd: own }, libc.setns(own, CLONE_NEWPID));
     if (!forked) check("sigprocmask", {}, libc.sigprocmask(SIG_SETMASK, old, null));
   }
 }

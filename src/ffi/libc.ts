@@ -207,6 +207,8 @@ const prototypes = {
   symlinkat: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   // int linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags);
   linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" },
+  // int access(const char *path, int mode);
+  access: { args: ["ptr", "i32"], returns: "i32" },
   // int unlinkat(int dirfd, const char *path, int flags);
   unlinkat: { args: ["i32", "ptr", "i32"], returns: "i32" },
   // int renameat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath);

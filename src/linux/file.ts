@@ -130,6 +130,12 @@ export function statAt(dirfd: number, path: string, flags = 0): Stat {
   return new StatView(buffer);
 }
 
+/** access(2) with X_OK. @throws {SysError} when this process may not execute the file */
+export function accessExecutable(path: string): void {
+  const X_OK = 1;
+  check("access", { path, mode: X_OK }, libc.access(cString(path), X_OK));
+}
+
 /** {@link statAt} for what may not be there: undefined then (ENOENT, ENOTDIR). */
 export function statIfExists(path: string, dirfd: number = AT_FDCWD, flags = 0): Stat | undefined {
   const buffer = statxBuffer.alloc();

@@ -1,7 +1,9 @@
 /** The container's command: found, then executed in place of this process, or as a child that it looks after. */
 import { SysError } from "../ffi/call.ts";
+import { E } from "../ffi/errno.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close } from "../linux/fd.ts";
+import { accessExecutable, S_IFDIR, S_IFMT, statIfExists } from "../linux/file.ts";
 import {
   execve,
   PR_SET_PDEATHSIG,
@@ -31,6 +33,22 @@ export function findCommand({ process, user }: Entry): string {
     throw new StartError(message, { exitCode: 126 });
   }
   return found.path;
+}
+
+/**
+ * Refuses what cannot be executed before it counts as created, as far as that can be seen: clients
+ * expect it of `create`, not of `start`. @throws {StartError}
+ */
+export function checkCommand(path: string): void {
+  try {
+    accessExecutable(path);
+    const isDirectory = ((statIfExists(path)?.mode ?? 0) & S_IFMT) === S_IFDIR;
+    if (isDirectory) throw new SysError("execve", { path }, E.EACCES);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    const { problem, exitCode } = explainExec(path, error);
+    throw new StartError(problem, { exitCode, cause: error });
+  }
 }
 
 /** Tells the other side and executes the command. @throws {StartError} why it cannot be executed */

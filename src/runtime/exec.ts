@@ -125,13 +125,18 @@ function join(pidfd: number, plan: JoinPlan): Started {
   let flags = 0;
   for (const type of types) if (type !== "pid") flags |= FLAGS[type];
   const [ours, theirs] = messagePair();
-  // Of the pid namespace only children of ours are: so it is joined before the fork, and never left.
-  if (types.has("pid")) setns(pidfd, CLONE.CLONE_NEWPID);
-  const child = forkWithNamespaces(0, { flags: new Flags(CLONE, 0) });
+  // Of a pid namespace only children are: this one is born there.
+  const own = types.has("pid") ? open("/proc/self/ns/pid", O.O_RDONLY) : undefined;
+  const child = forkWithNamespaces(
+    0,
+    { flags: new Flags(CLONE, 0) },
+    own === undefined ? undefined : { enter: pidfd, own },
+  );
   if (child === undefined) {
     close(ours);
     return runJoin(plan, { pidfd, flags, socket: theirs });
   }
+  if (own !== undefined) close(own);
   close(theirs);
   close(pidfd);
   try {

@@ -104,7 +104,7 @@ export function explainExec(path: string, error: SysError): ExecProblem {
         : errnoText(error.errno),
       127,
     );
-  if ((file.mode & S_IFMT) === S_IFDIR) return say("is a directory");
+  if ((file.mode & S_IFMT) === S_IFDIR) return say("permission denied: is a directory");
   if ((file.mode & S_IFMT) !== S_IFREG) return say("permission denied: not a regular file");
   if ((file.mode & 0o111) === 0) return say("permission denied: not executable (mode lacks x)");
   const head = readHead(path);

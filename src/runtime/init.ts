@@ -22,7 +22,7 @@ import { openConsole } from "../rootfs/console.ts";
 import { AccountError, homeOf, resolveAccount } from "./account.ts";
 
 import { applyAttributes } from "./attributes.ts";
-import { executeCommand, findCommand } from "./command.ts";
+import { checkCommand, executeCommand, findCommand } from "./command.ts";
 import { type Entry, enterProcess, type ResolvedUser, takeDescriptors } from "./enter.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
@@ -137,7 +137,9 @@ class Init {
     if (startSocket !== undefined) this.#listener = numbers[1];
     applyAttributes(entry.process, this.plan.spec.linux);
     enterProcess(entry);
-    return { entry, path: findCommand(entry) };
+    const path = findCommand(entry);
+    if (startSocket !== undefined) checkCommand(path);
+    return { entry, path };
   }
 
   #listener: number | undefined;

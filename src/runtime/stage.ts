@@ -28,8 +28,8 @@ import type { Child } from "./watch.ts";
 /** The first argument by which `main.ts` knows that it is this stage. */
 export const STAGE = "internal-init-stage";
 
-/** One thread: no JIT workers, no helpers of the collector. */
-const ENVIRONMENT = [
+/** Variables of a process that is to have one thread: no JIT workers, no helpers of the collector. */
+export const SINGLE_THREADED = [
   "BUN_JSC_useConcurrentJIT=0",
   "BUN_JSC_useConcurrentGC=0",
   "BUN_JSC_numberOfGCMarkers=1",
@@ -73,7 +73,7 @@ export function spawnStage(plan: InitPlan, socket: number): Child {
   for (const fd of passed) fcntl(fd, F_SETFD, 0);
   try {
     const argv = [process.execPath, STAGE, String(memory), String(socket)];
-    const pid = posixSpawn(process.execPath, argv, ENVIRONMENT);
+    const pid = posixSpawn(process.execPath, argv, SINGLE_THREADED);
     return { pid, pidfd: pidfdOpen(pid) };
   } finally {
     close(memory);

@@ -50,7 +50,7 @@ describe("a command that does not start", () => {
     ["/x/missing", 127, /\/x\/missing: no such file or directory/],
     ["missing", 127, /"missing": executable file not found in \$PATH/],
     ["/x/plain", 126, /\/x\/plain: permission denied: not executable/],
-    ["/x", 126, /\/x: is a directory/],
+    ["/x", 126, /\/x: permission denied: is a directory/],
     ["/x/bad-shebang", 126, /\/x\/bad-shebang: bad interpreter: \/no\/such\/interpreter/],
     ["/x/crlf", 126, /\/x\/crlf: bad interpreter .*CRLF/],
     ["/x/foreign", 126, new RegExp(`/x/foreign: wrong architecture.*${FOREIGN_NAME}.*${OWN_NAME}`)],
