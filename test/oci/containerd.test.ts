@@ -316,7 +316,7 @@ describe("a terminal", () => {
           ...[
             "sh",
             "-c",
-            "tty; until stty size 2>/dev/null; do sleep 0.1; done; echo control >/dev/tty; stat -c %F /dev/console; exit 5",
+            "tty; until stty size 2>&1 | grep .*[1-9]; do sleep 0.1; done; echo control >/dev/tty; stat -c %F /dev/console; exit 5",
           ],
         ]),
       );
@@ -376,7 +376,7 @@ describe("a terminal", () => {
           id,
           "sh",
           "-c",
-          "tty; until stty size 2>/dev/null; do sleep 0.1; done; exit 4",
+          "tty; until stty size 2>&1 | grep .*[1-9]; do sleep 0.1; done; exit 4",
         ],
       ]),
     );
