@@ -138,6 +138,20 @@ describe("--cgroup-parent", () => {
         );
     });
 
+  test("is where the cgroup is found of a container whose command was killed", async () => {
+    const running = engine.start([
+      ...["run", "--rm", "--cgroup-parent", name, "busybox", "sh", "-c", "hostname; sleep 1000"],
+    ]);
+    const id = (await running.waitForOutput(/^\w{12}$/m)).trim();
+    const cgroups = () =>
+      inAll().flatMap((directory) => readdirSync(directory).filter((each) => each.startsWith(id)));
+    expect(cgroups().length).toBeGreaterThan(0);
+    running.kill("SIGKILL");
+    await running.end();
+    expect((await engine.call(["ps", "-a", "-q"])).out).toBe("");
+    expect(cgroups()).toEqual([]);
+  });
+
   test("that cannot be a cgroup is an error, and nothing runs", async () => {
     const { exitCode, err, out } = await sh(["--cgroup-parent", "/tasks"], "echo ran");
     expect({ exitCode, out }).toEqual({ exitCode: 125, out: "" });
