@@ -17,6 +17,7 @@ import type { InitPlan } from "./init_plan.ts";
 import { launch, type Started } from "./launch.ts";
 import { withDefaults } from "./oci_defaults.ts";
 import { filterOf } from "./oci_seccomp.ts";
+import { sendProcessState } from "./process_state.ts";
 import { sendDescriptor } from "./send_descriptor.ts";
 import type { Spec } from "./spec.ts";
 import { hookState } from "./state.ts";
@@ -120,6 +121,10 @@ export function createContainer(options: CreateOptions): CreatedContainer {
       for (const place of ["prestart", "createRuntime"] as const) {
         runHooks(place, spec.hooks[place] ?? [], state);
       }
+    },
+    listening: (listener, pid) => {
+      const state = hookState(record, "creating");
+      sendProcessState(spec.linux.seccomp ?? {}, { pid, state }, listener);
     },
     ready: (ready) => {
       register(ready.pid);

@@ -1,7 +1,15 @@
 /** Docker's default isolation, from inside and from outside. Each test says which defence it was seen to fail without. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_CAPABILITIES } from "../../src/capabilities/capabilities.ts";
@@ -10,9 +18,11 @@ import { defaultFilter } from "../../src/seccomp/default_filter.ts";
 import { dockerDefaultProfile } from "../../src/seccomp/docker_default.ts";
 import { resolveProfile } from "../../src/seccomp/resolve.ts";
 import { Filter } from "../helpers/bpf_interpreter.ts";
+import { makeBundle, runBundle } from "../helpers/bundle.ts";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { parseStatus } from "../helpers/container_facts.ts";
 import { program, testIf } from "../helpers/requires.ts";
+import { waitFor } from "../helpers/wait.ts";
 
 const engine = useEngine();
 
@@ -357,6 +367,51 @@ describe("system calls", () => {
     },
     150_000,
   );
+});
+
+describe("linux.seccomp of config.json", () => {
+  const seccomp = (more: object) => ({ defaultAction: "SCMP_ACT_ALLOW", ...more });
+
+  test("decides for the container's process", async () => {
+    const bundle = await makeBundle(engine, "refused", {
+      args: ["sh", "-c", "busybox mkdir /x; grep Seccomp: /proc/self/status"],
+      mounts: [{ destination: "/proc", type: "proc", source: "proc" }],
+      linux: {
+        seccomp: seccomp({
+          syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 122 }],
+        }),
+      },
+    });
+    const { out, err } = await runBundle(engine, bundle);
+    expect(err).toContain("Disk quota exceeded");
+    expect(out).toBe("Seccomp:\t2");
+  });
+
+  testIf([program("gcc")], "asks whoever listens at listenerPath", async () => {
+    const listenerPath = join(engine.directory("agent"), "socket");
+    const agent = Bun.spawn([compile("seccomp_agent"), listenerPath], { stdout: "pipe" });
+    try {
+      await waitFor("the agent", () => existsSync(listenerPath), 5000);
+      const bundle = await makeBundle(engine, "asked", {
+        args: ["sh", "-c", "busybox mkdir /x"],
+        linux: {
+          seccomp: seccomp({
+            listenerPath,
+            syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_NOTIFY" }],
+          }),
+        },
+      });
+      const { err } = await runBundle(engine, bundle);
+      expect(err).toContain("Directory not empty");
+      const [, state] = (await new Response(agent.stdout).text()).split("\n");
+      expect(JSON.parse(state ?? "")).toMatchObject({
+        fds: ["seccompFd"],
+        state: { status: "creating", bundle },
+      });
+    } finally {
+      agent.kill("SIGKILL");
+    }
+  });
 });
 
 // Seen to fail with CAP_SYS_ADMIN and no filter, with which a cgroup file system can be mounted.
