@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { flat } from "./flat.ts";
 import { io } from "./io.ts";
 import { memory } from "./memory.ts";
+import { oci } from "./oci.ts";
 import { profile } from "./profile.ts";
 import { run } from "./run.ts";
 import { startup } from "./startup.ts";
@@ -38,7 +39,7 @@ function describeMachine(): string {
   return `${parts.filter((part) => part !== undefined).join(", ")}.`;
 }
 
-const sections = await runBenches([startup, run, memory, flat, io, profile]);
+const sections = await runBenches([startup, run, oci, memory, flat, io, profile]);
 console.log(describeMachine());
 if (process.argv.includes("--markdown")) {
   let page = readFileSync(PAGE, "utf8");

@@ -18,9 +18,17 @@ export async function runBenches(benches: readonly Bench[]): Promise<Section[]> 
     }
   } catch (error) {
     process.exitCode = error instanceof Interrupted ? 130 : 1;
-    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+    for (const message of messages(error)) console.error(`bench: ${message}`);
   }
   return sections;
+}
+
+/** What went wrong, and what went wrong with cleaning up behind it. */
+function messages(error: unknown): string[] {
+  if (error instanceof SuppressedError) {
+    return [...messages(error.suppressed), ...messages(error.error)];
+  }
+  return [error instanceof Error ? error.message : String(error)];
 }
 
 /** What was being measured ends with Ctrl-C too, and fails: that is no failure of the benchmark. */

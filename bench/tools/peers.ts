@@ -10,8 +10,15 @@ import type { Session } from "./session.ts";
 /** An OCI runtime to compare with. */
 export interface Peer {
   readonly name: string;
+  readonly bundle: string;
+  /** The program, and the options before its commands. */
+  readonly base: readonly string[];
   /** The command line that runs the bundle once, under a new id. */
   readonly command: () => string[];
+  /** A command line under a new id, which is to be its last word. */
+  readonly call: (...args: readonly string[]) => { argv: string[]; id: string };
+  /** Another runtime with a bundle of its own. */
+  readonly like: (name: string, program: string) => Peer;
 }
 
 /** The peers that can be had, and why the others cannot. */
@@ -34,9 +41,10 @@ export function preparePeers(session: Session, layer: string): Peers {
     if (why !== undefined) skipped.push(`${name}: ${why}`);
     return why === undefined;
   });
-  if (names.includes("crun")) showAllControllers(session);
+  const crunWorks = names.includes("crun") && tryToShowControllers(session, skipped);
+  const usable = names.filter((name) => name !== "crun" || crunWorks);
   session.undo.defer(removeCgroups);
-  return { found: names.map((name) => preparePeer(session, name, layer)), skipped };
+  return { found: usable.map((name) => preparePeer(session, name, layer)), skipped };
 }
 
 /** The name and version of a program, as it says it; undefined when it is missing. */
@@ -54,6 +62,17 @@ function install(name: string): string | undefined {
   tryOutput(["apt-get", "-qq", "update"], { env });
   tryOutput(["apt-get", "-qq", "-y", "--no-install-recommends", "install", name], { env });
   return Bun.which(name) === null ? "apt-get could not install it" : undefined;
+}
+
+/** @returns false, with the reason among `skipped`, when crun would refuse this machine's cgroups */
+function tryToShowControllers(session: Session, skipped: string[]): boolean {
+  try {
+    showAllControllers(session);
+    return true;
+  } catch (error) {
+    skipped.push(`crun: ${error instanceof Error ? error.message : error}`);
+    return false;
+  }
 }
 
 /**
@@ -74,23 +93,53 @@ function showAllControllers(session: Session): void {
 }
 
 function preparePeer(session: Session, name: string, layer: string): Peer {
-  const bundle = session.directory(`bundle-${name}`);
-  const state = session.directory(`state-${name}`);
-  cpSync(layer, join(bundle, "rootfs"), { recursive: true, verbatimSymlinks: true });
+  const bundle = makeBundle(session, name, layer);
   output([name, "spec"], { cwd: bundle });
   const file = join(bundle, "config.json");
   const config = JSON.parse(readFileSync(file, "utf8"));
   config.process.terminal = false;
   config.process.args = ["true"];
-  const program = Bun.which(name) as string;
-  let runs = 0;
+  writeFileSync(file, JSON.stringify(config));
+  return peerOf(session, { name, program: Bun.which(name) as string, bundle, layer });
+}
+
+function makeBundle(session: Session, name: string, layer: string): string {
+  const bundle = session.directory(`bundle-${name}`);
+  cpSync(layer, join(bundle, "rootfs"), { recursive: true, verbatimSymlinks: true });
+  return bundle;
+}
+
+interface PeerParts {
+  readonly name: string;
+  readonly program: string;
+  readonly bundle: string;
+  readonly layer: string;
+}
+
+function peerOf(session: Session, { name, program, bundle, layer }: PeerParts): Peer {
+  const base = [program, "--root", session.directory(`state-${name}`)];
+  const file = join(bundle, "config.json");
+  let calls = 0;
+  const call = (...args: readonly string[]) => {
+    const id = `${CGROUP}-${process.pid}-${name}-${calls++}`;
+    const config = JSON.parse(readFileSync(file, "utf8"));
+    config.linux.cgroupsPath = `/${CGROUP}/${id}`;
+    writeFileSync(file, JSON.stringify(config));
+    return { argv: [...base, ...args], id };
+  };
   return {
     name,
+    bundle,
+    base,
+    call,
     command: () => {
-      const id = `${CGROUP}-${process.pid}-${name}-${runs++}`;
-      config.linux.cgroupsPath = `/${CGROUP}/${id}`;
-      writeFileSync(file, JSON.stringify(config));
-      return [program, "--root", state, "run", "--bundle", bundle, id];
+      const { argv, id } = call("run", "--bundle", bundle);
+      return [...argv, id];
+    },
+    like: (other, otherProgram) => {
+      const copy = makeBundle(session, other, layer);
+      cpSync(file, join(copy, "config.json"));
+      return peerOf(session, { name: other, program: otherProgram, bundle: copy, layer });
     },
   };
 }
