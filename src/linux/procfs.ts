@@ -21,7 +21,7 @@ export class Procfs implements Disposable {
     const args = () => ({ source: JSON.stringify(text), to: `/proc/${path}` });
     let fd: number;
     try {
-      fd = this.#open(path);
+      fd = this.open(path);
     } catch (cause) {
       if (!(cause instanceof SysError)) throw cause;
       throw Object.assign(new SysError("write", args(), cause.errno), { cause });
@@ -34,7 +34,8 @@ export class Procfs implements Disposable {
     }
   }
 
-  #open(path: string): number {
+  /** Opens an existing file for writing. @param path below /proc */
+  open(path: string): number {
     this.#fd ??= openHostProc() ?? openPrivateProc();
     try {
       return openat2(this.#fd, path, O.O_WRONLY, INSIDE);

@@ -186,7 +186,6 @@ interface Parts {
 function initPlan(options: CreateOptions, spec: Spec, parts: Parts): InitPlan {
   const { rootfs, layout, cgroup, record, socket } = parts;
   const { terminal, consoleSize } = spec.process;
-  const seccomp = filterOf(spec);
   const mounts = planRootfs(spec, {
     bundle: options.bundle,
     cgroup: cgroupFacts(layout, cgroup, spec.linux.namespaces),
@@ -205,7 +204,7 @@ function initPlan(options: CreateOptions, spec: Spec, parts: Parts): InitPlan {
     stdinIsPipe: true,
     ...(terminal && consoleSize !== undefined ? { windowSize: windowSizeOf(consoleSize) } : {}),
     preserved: options.preserveFds,
-    ...(seccomp === undefined ? {} : { seccomp }),
+    ...filterOf(spec.linux),
     ...(options.newKeyring ? { keyring: options.id } : {}),
     dieWithParent: false,
     reaper: false,

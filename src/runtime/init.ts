@@ -13,6 +13,7 @@ import {
   setsid,
   umask,
 } from "../linux/process.ts";
+import { Procfs } from "../linux/procfs.ts";
 import { accept } from "../linux/socket.ts";
 import { joinNamespaces, needsStage } from "../namespaces/join.ts";
 import { isNew } from "../namespaces/namespaces.ts";
@@ -90,7 +91,8 @@ class Init {
     finishRoot(plan, waiting);
     const { rootFd } = waiting;
     const { process } = plan.spec;
-    const label = openLabel(process);
+    using procfs = new Procfs();
+    const label = openLabel(process, procfs);
     let master: number | undefined;
     if (process.terminal) {
       master = openConsole(rootFd);

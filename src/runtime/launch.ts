@@ -3,7 +3,7 @@ import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close } from "../linux/fd.ts";
 import { CLONE, P_PIDFD, pidfdGetFd, waitExit } from "../linux/process.ts";
-import { messagePair } from "../linux/socket.ts";
+import { messagePair, type receiveMessage } from "../linux/socket.ts";
 import { needsStage, writeIdMappings } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
 import { cloneMappedSources, mappedSources } from "../rootfs/apply.ts";
@@ -97,7 +97,7 @@ function* launchByFork(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
 
 function* launchByStage(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
   const [ours, theirs] = messagePair();
-  const stage = spawnStage(plan, theirs);
+  const stage = spawnStage({ kind: "init", plan }, theirs);
   close(theirs);
   try {
     return yield* follow(plan, ours, yield* awaitForked(ours, stage), steps);
@@ -106,14 +106,30 @@ function* launchByStage(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
   }
 }
 
+/** A child that another process has forked for us, and what it said before that one told us of it. */
+interface ForkedChild extends Child {
+  readonly early: readonly Received[];
+}
+
+type Received = NonNullable<ReturnType<typeof receiveMessage>>;
+
 /** The first process, which another one in between forks; that one is gone then. @throws {LaunchError} */
-function* awaitForked(socket: number, between: Child): Waiting<Child> {
+export function* awaitForked(socket: number, between: Child): Waiting<ForkedChild> {
+  const early: Received[] = [];
   try {
-    const received = yield* receiveFrom(socket, between);
-    const message = received === undefined ? undefined : parseMessage(received.bytes);
+    for (;;) {
+      const received = yield* receiveFrom(socket, between);
+      if (received === undefined) break;
+      const message = parseMessage(received.bytes);
+      if (message.kind === "forked") {
+        waitExit(P_PIDFD, between.pidfd);
+        return { pid: message.pid, pidfd: received.fd as number, early };
+      }
+      early.push(received);
+    }
     const status = waitExit(P_PIDFD, between.pidfd);
-    if (message?.kind === "forked") return { pid: message.pid, pidfd: received?.fd as number };
-    if (message?.kind === "failed") throw new LaunchError(message.message, message);
+    const [said] = early.map(({ bytes }) => parseMessage(bytes));
+    if (said?.kind === "failed") throw new LaunchError(said.message, said);
     throw new LaunchError(describeDeath(status?.signal), { exitCode: 125 });
   } finally {
     close(between.pidfd);
@@ -124,7 +140,7 @@ function* awaitForked(socket: number, between: Child): Waiting<Child> {
 function* follow(
   plan: InitPlan,
   socket: number,
-  child: Child,
+  child: Child | ForkedChild,
   steps: LaunchSteps,
 ): Waiting<Started> {
   const { namespaces, uidMappings, gidMappings } = plan.spec.linux;
@@ -147,7 +163,7 @@ function* follow(
  */
 export function* awaitCommand(
   socket: number,
-  child: Child,
+  child: Child | ForkedChild,
   steps: LaunchSteps = {},
   first: () => void = () => undefined,
 ): Waiting<Started> {
@@ -155,8 +171,9 @@ export function* awaitCommand(
   let console: number | undefined;
   try {
     first();
+    const early = "early" in child ? [...child.early] : [];
     for (let executing = false; ; ) {
-      const received = yield* receiveFrom(socket, child);
+      const received = early.shift() ?? (yield* receiveFrom(socket, child));
       if (received === undefined) {
         if (executing) return started(child, console);
         ended = true;
@@ -208,8 +225,9 @@ function handOver({ pid, pidfd }: Child, fd: number, { listening }: LaunchSteps)
   }
 }
 
-const started = (child: Child, console: number | undefined): Started => ({
-  ...child,
+const started = ({ pid, pidfd }: Child, console: number | undefined): Started => ({
+  pid,
+  pidfd,
   ...(console === undefined ? {} : { console }),
 });
 

@@ -19,9 +19,9 @@ import { CLONE, exitNow, pidfdOpen, posixSpawn } from "../linux/process.ts";
 import { joinNamespaces, needsStage, unshareTime } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
 import { mappedSources } from "../rootfs/apply.ts";
-import type { CompiledFilter } from "../seccomp/filter.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
+import { forkJoined, type JoinPlan } from "./join.ts";
 import { tell } from "./protocol.ts";
 import type { Child } from "./watch.ts";
 
@@ -35,41 +35,40 @@ export const SINGLE_THREADED = [
   "BUN_JSC_numberOfGCMarkers=1",
 ];
 
+/** What the fresh process is to become, with the descriptors that it is to have under the same numbers. */
+export type StageWork =
+  | { readonly kind: "init"; readonly plan: InitPlan }
+  | { readonly kind: "join"; readonly plan: JoinPlan };
+
 /** Bytes have no form of their own in JSON. */
-type WirePlan = Omit<InitPlan, "windowSize" | "seccomp"> & {
-  readonly windowSize?: number[];
-  readonly seccomp?: Omit<CompiledFilter, "program"> & { readonly program: string };
-};
+const toWire = (work: StageWork): string =>
+  JSON.stringify(work, (_, value: unknown) =>
+    value instanceof Uint8Array ? { $bytes: value.toBase64() } : value,
+  );
 
-function toWire({ windowSize, seccomp, ...rest }: InitPlan): WirePlan {
-  return {
-    ...rest,
-    ...(windowSize === undefined ? {} : { windowSize: [...windowSize] }),
-    ...(seccomp === undefined
-      ? {}
-      : { seccomp: { ...seccomp, program: seccomp.program.toBase64() } }),
-  };
-}
+const fromWire = (text: string): StageWork =>
+  JSON.parse(text, (_, value) =>
+    typeof value?.$bytes === "string" ? Uint8Array.fromBase64(value.$bytes) : value,
+  );
 
-function fromWire({ windowSize, seccomp, ...rest }: WirePlan): InitPlan {
-  return {
-    ...rest,
-    ...(windowSize === undefined ? {} : { windowSize: Uint8Array.from(windowSize) }),
-    ...(seccomp === undefined
-      ? {}
-      : { seccomp: { ...seccomp, program: Uint8Array.fromBase64(seccomp.program) } }),
-  };
+/** The descriptors that a plan speaks of. */
+function descriptorsOf({ kind, plan }: StageWork): number[] {
+  const streams = kind === "init" ? plan : plan.streams;
+  const preserved = Array.from({ length: streams.preserved ?? 0 }, (_, index) => 3 + index);
+  const common = [...(streams.stdio ?? []), ...preserved];
+  if (kind === "join") return [...common, plan.pidfd];
+  const start = plan.startSocket === undefined ? [] : [plan.startSocket];
+  return [...common, ...mappedSources(plan.mounts), ...start];
 }
 
 /**
  * Starts a fresh process as the stage.
- * @param socket the end of the message pair that init is to have
+ * @param socket the end of the message pair that the forked process is to have
  */
-export function spawnStage(plan: InitPlan, socket: number): Child {
+export function spawnStage(work: StageWork, socket: number): Child {
   const memory = memfdCreate("mydocker-plan");
-  writeAll(memory, encodeBytes(JSON.stringify(toWire(plan))));
-  const passed = [memory, socket, ...(plan.stdio ?? []), ...mappedSources(plan.mounts)];
-  if (plan.startSocket !== undefined) passed.push(plan.startSocket);
+  writeAll(memory, encodeBytes(toWire(work)));
+  const passed = [memory, socket, ...descriptorsOf(work)];
   for (const fd of passed) fcntl(fd, F_SETFD, 0);
   try {
     const argv = [process.execPath, STAGE, String(memory), String(socket)];
@@ -81,12 +80,12 @@ export function spawnStage(plan: InitPlan, socket: number): Child {
   }
 }
 
-/** The fresh process: ends in init, or with exit code 0 once it has forked that. */
+/** The fresh process: ends in what it forks, or with exit code 0 once it has forked that. */
 export function runStage(argv: readonly string[]): never {
   const [memory = -1, socket = -1] = argv.map(Number);
-  const plan = fromWire(JSON.parse(readWhole(memory)));
+  const { kind, plan } = fromWire(readWhole(memory));
   close(memory);
-  return runBetween(plan, socket);
+  return kind === "init" ? runBetween(plan, socket) : forkJoined(plan, socket);
 }
 
 /** Enters what has to be entered first, and forks init; never returns. */

@@ -1,0 +1,120 @@
+/** A process that joins a container which runs: `exec`, from the fork to execve(2). */
+import { Flags } from "../ffi/call.ts";
+import { forkWithNamespaces } from "../ffi/fork.ts";
+import { O, open } from "../linux/fd.ts";
+import { writeControl } from "../linux/file.ts";
+import {
+  CLONE,
+  exitNow,
+  PR_SET_DUMPABLE,
+  prctl,
+  setCredentials,
+  setns,
+  setsid,
+  umask,
+} from "../linux/process.ts";
+import { Procfs } from "../linux/procfs.ts";
+import { FLAGS } from "../namespaces/namespaces.ts";
+import { openTerminal } from "../rootfs/console.ts";
+import type { CompiledFilter } from "../seccomp/filter.ts";
+import { homeOf } from "./account.ts";
+import { applyAffinity, applyAttributes } from "./attributes.ts";
+import { executeCommand, findCommand } from "./command.ts";
+import { type Entry, enterProcess, takeDescriptors } from "./enter.ts";
+import type { Streams } from "./init_plan.ts";
+import { openLabel } from "./labels.ts";
+import { tell } from "./protocol.ts";
+import { enterKeyring } from "./security.ts";
+import type { Linux, Process } from "./spec.ts";
+import { StartError } from "./start_error.ts";
+
+/** All that the joining process needs, computed before the fork. */
+export interface JoinPlan {
+  /** of the container's first process, whose namespaces are joined */
+  readonly pidfd: number;
+  readonly linux: Linux;
+  readonly process: Process;
+  readonly streams: Streams;
+  /** Files of cgroups that a process joins by writing "0". */
+  readonly joinFiles: readonly string[];
+  readonly seccomp?: CompiledFilter;
+  /** The container's id, whose session keyring it shares; absent when the container has none. */
+  readonly keyring?: string;
+}
+
+/** Whether the process is to be in another pid namespace than its creator. */
+export const hasPidNamespace = ({ linux }: JoinPlan): boolean =>
+  linux.namespaces.some(({ type }) => type === "pid");
+
+/** A fresh process forks the one that joins, as a child of its own creator's, and ends; never returns. */
+export function forkJoined(plan: JoinPlan, socket: number): never {
+  const flags = CLONE.CLONE_PARENT;
+  try {
+    if (hasPidNamespace(plan)) setns(plan.pidfd, CLONE.CLONE_NEWPID);
+    const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
+    if (child === undefined) return runJoined(plan, socket);
+    tell(socket, { kind: "forked", pid: child.pid }, child.pidfd);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    tell(socket, { kind: "failed", message, exitCode: 125 });
+  }
+  return exitNow(0);
+}
+
+/** The process that joins. Synchronous code only; ends in execve(2) or _exit(2), never returns. */
+export function runJoined(plan: JoinPlan, socket: number): never {
+  const { namespaces } = plan.linux;
+  const flags = namespaces.reduce((sum, { type }) => (type === "pid" ? sum : sum | FLAGS[type]), 0);
+  let channel = socket;
+  try {
+    umask(0);
+    prctl(PR_SET_DUMPABLE, 0); // before we are in sight of the container's processes (CVE-2016-9962)
+    setsid();
+    const { initial, final } = plan.process.execCPUAffinity ?? {};
+    applyAffinity(initial);
+    for (const file of plan.joinFiles) writeControl(file, "0");
+    applyAffinity(final);
+    if (plan.keyring !== undefined) enterKeyring(plan.keyring, namespaces);
+    const { oomScoreAdj } = plan.process;
+    using procfs = new Procfs();
+    if (oomScoreAdj !== undefined) procfs.write("self/oom_score_adj", String(oomScoreAdj));
+    const opened = openLabel(plan.process, procfs);
+    const label = opened === undefined ? {} : { label: opened };
+    if (flags !== 0) setns(plan.pidfd, flags);
+    if ((flags & CLONE.CLONE_NEWUSER) !== 0) setCredentials(0, 0, []);
+    const { numbers, entry } = takeDescriptors({ ...enterAs(plan, channel), ...label }, [channel]);
+    channel = numbers[0] as number;
+    applyAttributes(entry.process, plan.linux);
+    enterProcess(entry);
+    executeCommand(findCommand(entry), entry, { socket: channel, reaper: false });
+  } catch (error) {
+    const exitCode = error instanceof StartError ? error.exitCode : 125;
+    const message = error instanceof Error ? error.message : String(error);
+    try {
+      tell(channel, { kind: "failed", message, exitCode });
+    } catch {
+      // The other side is gone: nobody is left to tell.
+    }
+  }
+  return exitNow(1);
+}
+
+function enterAs({ process, streams, seccomp }: JoinPlan, channel: number): Entry {
+  const root = open("/", O.O_PATH | O.O_DIRECTORY);
+  let master: number | undefined;
+  if (process.terminal) {
+    master = openTerminal(root);
+    tell(channel, { kind: "console" }, master);
+  }
+  const { user, env } = process;
+  const hasHome = env.some((variable) => variable.startsWith("HOME="));
+  return {
+    process,
+    user: { ...user, env: hasHome ? env : [...env, `HOME=${homeOf(root, user.uid)}`] },
+    streams,
+    ...(master === undefined ? {} : { master }),
+    ...(seccomp === undefined ? {} : { seccomp }),
+    dieWithParent: false,
+    ownsTerminal: true,
+  };
+}
