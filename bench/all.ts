@@ -12,6 +12,7 @@ import { memory } from "./memory.ts";
 import { oci } from "./oci.ts";
 import { profile } from "./profile.ts";
 import { run } from "./run.ts";
+import { seccomp } from "./seccomp.ts";
 import { startup } from "./startup.ts";
 import { runBenches } from "./tools/main.ts";
 import { versionOf } from "./tools/peers.ts";
@@ -39,7 +40,7 @@ function describeMachine(): string {
   return `${parts.filter((part) => part !== undefined).join(", ")}.`;
 }
 
-const sections = await runBenches([startup, run, oci, memory, flat, io, profile]);
+const sections = await runBenches([startup, run, oci, memory, flat, io, profile, seccomp]);
 console.log(describeMachine());
 if (process.argv.includes("--markdown")) {
   let page = readFileSync(PAGE, "utf8");
