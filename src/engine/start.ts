@@ -176,7 +176,7 @@ function* launchOn(
     };
     return yield* launching(plan, {
       meanwhile: (pid) => {
-        if (pid !== undefined) noteInit(ownership, pid);
+        noteInit(ownership, pid);
         makeRest();
       },
       afterwards: () => {

@@ -249,6 +249,8 @@ const prototypes = {
   accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
   // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
   connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  // int setsockopt(int sockfd, int level, int optname, const void *optval, socklen_t optlen);
+  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   // ssize_t sendmsg(int sockfd, const struct msghdr *msg, int flags);
   sendmsg: { args: ["i32", "ptr", "i32"], returns: LONG },
   // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);

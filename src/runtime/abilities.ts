@@ -9,7 +9,7 @@ export const ABILITIES = {
   "process.scheduler": true,
   "process.ioPriority": true,
   "process.execCPUAffinity": true,
-  "linux.netDevices": false,
+  "linux.netDevices": true,
   "linux.intelRdt": false,
   "linux.memoryPolicy": true,
   "linux.personality": true,

@@ -65,7 +65,7 @@ export interface CreatedContainer {
  * Creates a container. When that fails nothing of it is left.
  * @throws {MydockerError} {ConfigError} for its configuration, {LaunchError} for its first process
  */
-export function createContainer(options: CreateOptions): CreatedContainer {
+export async function createContainer(options: CreateOptions): Promise<CreatedContainer> {
   const config = parseConfig(readConfigFile(options.bundle), options.warn);
   const spec = withListeners(withDefaults(config), options.listenFds);
   const lacking = unsupported(spec);
@@ -93,6 +93,9 @@ export function createContainer(options: CreateOptions): CreatedContainer {
     cgroup: cgroupRecord(cgroup),
     keyring: options.newKeyring,
   };
+  const hasDevices = Object.keys(spec.linux.netDevices).length > 0;
+  const NetDevices = hasDevices ? (await import("./net_devices.ts")).NetDevices : undefined;
+  using devices = NetDevices === undefined ? undefined : new NetDevices(spec.linux);
   using undo = new DisposableStack();
   store.claim(options.id);
   using _lock = store.lock(options.id);
@@ -100,6 +103,7 @@ export function createContainer(options: CreateOptions): CreatedContainer {
   cgroup.refuseIfUsed();
   store.write(record); // with the cgroup's path: whoever deletes what we leave half made needs it
   undo.defer(() => cgroup.remove());
+  undo.defer(() => devices?.putBack());
   const socket = options.startNow ? undefined : store.listen(options.id);
   const register = (pid: number) => {
     const init = identify(pid);
@@ -108,10 +112,12 @@ export function createContainer(options: CreateOptions): CreatedContainer {
     store.write(record);
   };
   const started = launch(initPlan(options, spec, { rootfs, layout, cgroup, record, socket }), {
-    meanwhile(pid) {
+    meanwhile() {
       cgroup.create();
       cgroup.apply(spec.linux.resources);
-      if (pid === undefined) return;
+    },
+    forked(pid) {
+      devices?.move(pid);
       if (isNew(spec.linux.namespaces, "user")) cgroup.add(pid);
       if (options.startNow) register(pid);
     },

@@ -22,11 +22,10 @@ export interface Started extends Child {
 
 /** What the creator does between init's steps. Whatever throws ends init. */
 export interface LaunchSteps {
-  /**
-   * Makes what `plan.awaits` names and the cgroups, while init is already at work. It is told
-   * init's pid, unless a fresh process has yet to fork it.
-   */
-  readonly meanwhile?: (pid?: number) => void;
+  /** Makes what `plan.awaits` names and the cgroups, once, while init is already at work. */
+  readonly meanwhile?: (pid: number) => void;
+  /** Does, after that, what concerns init itself: for each one, should the first hang. */
+  readonly forked?: (pid: number) => void;
   /** What nobody waits for, done while init goes on with that. */
   readonly afterwards?: () => void;
   /** Runs hooks while init waits, its root mounted but not entered. */
@@ -150,6 +149,7 @@ function* follow(
       letGo(socket, "mapped");
     }
     steps.meanwhile?.(child.pid);
+    steps.forked?.(child.pid);
     letGo(socket, "go");
     steps.afterwards?.();
   });

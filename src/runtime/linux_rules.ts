@@ -53,8 +53,12 @@ const TIME_OFFSETS = {
 } as const satisfies Rule;
 
 /** dev_valid_name() in the kernel's net/core/dev.c; IFNAMSIZ is 16 with the NUL. */
-const IS_INTERFACE: TextCheck = {
-  ok: (name) => /^[^/:\s]{1,15}$/.test(name) && name !== "." && name !== "..",
+const isInterface = (name: string): boolean =>
+  /^[^/:%\s]{1,15}$/.test(name) && name !== "." && name !== "..";
+const IS_INTERFACE: TextCheck = { ok: isInterface, expected: "the name of a network interface" };
+/** With %d at its end the kernel puts the first number there that is free. */
+const IS_NEW_INTERFACE: TextCheck = {
+  ok: (name) => name.length <= 15 && isInterface(name.replace(/%d$/, "0")),
   expected: "the name of a network interface",
 };
 
@@ -218,8 +222,20 @@ function checkNamespaces(linux: Linux, reader: ConfigReader): void {
     if (time.path !== undefined)
       reader.fail("cannot be set of a time namespace that exists", "timeOffsets");
   }
-  if (!types.includes("network") && Object.keys(linux.netDevices).length > 0)
+}
+
+function checkNetDevices({ namespaces, netDevices }: Linux, reader: ConfigReader): void {
+  const names = Object.keys(netDevices);
+  if (names.length > 0 && !namespaces.some(({ type }) => type === "network"))
     reader.fail("there is no network namespace", "netDevices");
+  const taken = new Map<string, string>();
+  for (const name of names) {
+    const inside = netDevices[name]?.name ?? name;
+    const other = taken.get(inside);
+    if (other !== undefined && !inside.endsWith("%d"))
+      reader.fail(`is to be ${inside} in the container, and so is ${other}`, "netDevices", name);
+    taken.set(inside, name);
+  }
 }
 
 /** `linux`. */
@@ -237,7 +253,7 @@ export const LINUX: StructRule & { otherwise: object } = {
       keys: IS_INTERFACE,
       of: {
         kind: "struct",
-        fields: { name: { kind: "text", check: IS_INTERFACE, emptyIsNone: true } },
+        fields: { name: { kind: "text", check: IS_NEW_INTERFACE, emptyIsNone: true } },
       },
       otherwise: {},
     },
@@ -264,6 +280,7 @@ export const LINUX: StructRule & { otherwise: object } = {
     if (linux.timeOffsets !== undefined && Object.keys(linux.timeOffsets).length === 0)
       delete linux.timeOffsets;
     checkNamespaces(linux, reader);
+    checkNetDevices(linux, reader);
     checkSysctls(linux, reader);
   },
 };

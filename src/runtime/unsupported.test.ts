@@ -83,6 +83,14 @@ describe("what cannot be had is an error", () => {
     expect(unsupported(spec, everything)).toBeUndefined();
   });
 
+  test("a network device for a network that is the host's", () => {
+    const network = { type: "network", path: "/proc/self/ns/net" };
+    const spec = specWith(["linux.namespaces[1]", network], ["linux.netDevices", { eth0: {} }]);
+    expect(unsupported(spec, nothing)?.message).toBe(
+      "linux.netDevices: would be the host's: linux.namespaces[1].path is mydocker's own network",
+    );
+  });
+
   test("a kernel parameter of a network that is the host's", () => {
     const network = { type: "network", path: "/proc/self/ns/net" };
     const spec = specWith(

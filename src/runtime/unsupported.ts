@@ -141,12 +141,18 @@ function unsupportedNamespace(spec: Spec, facts: MachineFacts): ConfigError | un
     if (path === undefined && (type === "time" || type === "user") && !facts.namespaces(type)) {
       return new ConfigError({ path: `${at}.type`, what: `the kernel has no ${type} namespaces` });
     }
-    // As runc: the values of a network that the runtime is in itself are the host's.
     if (path === undefined || type !== "network") continue;
+    // As runc: the values of a network that the runtime is in itself are the host's, and its devices are there.
     const ours = sysctls.find((name) => /^net[./]/.test(name));
-    if (ours !== undefined && facts.isOwnNamespace(path, type)) {
+    const asked =
+      ours !== undefined
+        ? `linux.sysctl["${ours}"]`
+        : Object.keys(spec.linux.netDevices).length > 0
+          ? "linux.netDevices"
+          : undefined;
+    if (asked !== undefined && facts.isOwnNamespace(path, type)) {
       const what = `would be the host's: ${at}.path is mydocker's own network`;
-      return new ConfigError({ path: `linux.sysctl["${ours}"]`, what });
+      return new ConfigError({ path: asked, what });
     }
   }
   return undefined;

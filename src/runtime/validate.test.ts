@@ -216,6 +216,16 @@ const WRONG_VALUES: readonly Case[] = [
     'linux.netDevices.eth0.name: "0123456789abcdef", expected the name of a network interface',
   ],
   [
+    "linux.netDevices",
+    { eth1: { name: "x" }, x: {}, eth2: { name: "y%d" }, eth3: { name: "y%d" } },
+    "linux.netDevices.x: is to be x in the container, and so is eth1",
+  ],
+  [
+    "linux.netDevices.eth0.name",
+    "eth%d0",
+    'linux.netDevices.eth0.name: "eth%d0", expected the name of a network interface',
+  ],
+  [
     "linux.cgroupsPath",
     "/a/../../b",
     'linux.cgroupsPath: "/a/../../b", expected a path without ..',

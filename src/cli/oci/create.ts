@@ -13,8 +13,8 @@ export const command = defineOciCommand({
   usage: "ID",
   min: 1,
   max: 1,
-  run({ positionals: [id = ""], values }, globals) {
-    createContainer(createOptions(id, values, globals, { startNow: false, detached: true }));
+  async run({ positionals: [id = ""], values }, globals) {
+    await createContainer(createOptions(id, values, globals, { startNow: false, detached: true }));
     return undefined;
   },
 });

@@ -27,7 +27,8 @@ export const command = defineOciCommand({
     const foreground = detached ? undefined : await import("./attend.ts");
     using signals = foreground?.catchSignals();
     const mode = { startNow: true, detached };
-    const { store, record, started } = createContainer(createOptions(id, values, globals, mode));
+    const created = await createContainer(createOptions(id, values, globals, mode));
+    const { store, record, started } = created;
     runPoststart(store, record, warn);
     if (foreground === undefined || signals === undefined) return 0;
     const status = await foreground.attendTo(started, signals);
