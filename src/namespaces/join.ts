@@ -1,5 +1,6 @@
 /** Joining namespaces that exist (setns(2)), and the ids of a new user namespace (user_namespaces(7)). */
 import { isErrno } from "../ffi/call.ts";
+import { readDirectory } from "../linux/directory.ts";
 import { close, O, open } from "../linux/fd.ts";
 import { writeControl } from "../linux/file.ts";
 import { CLONE, setns, unshare } from "../linux/process.ts";
@@ -7,6 +8,12 @@ import { FLAGS, isNew, type NamespaceEntry, type NamespaceType } from "./namespa
 
 /** A namespace could not be joined, or its ids not be mapped: says which. */
 export class NamespaceError extends Error {}
+
+/**
+ * A namespace cannot be joined because this process has several threads (setns(2)). The JavaScript
+ * runtime may start one whenever it likes; in a fresh process it can be told not to.
+ */
+export class ThreadsError extends Error {}
 
 /** The user namespace first, which gives the right to join what it owns; the mount namespace last, because paths change with it. */
 const ORDER: readonly NamespaceType[] = [
@@ -35,7 +42,7 @@ export function joinNamespaces(namespaces: readonly NamespaceEntry[]): void {
     // One that is ours already cannot be joined again if it is a user namespace (setns(2)).
     for (const { type, path, fd } of opened) join(type, path, fd);
   } catch (error) {
-    if (error instanceof NamespaceError) throw error;
+    if (error instanceof NamespaceError || error instanceof ThreadsError) throw error;
     throw new NamespaceError(error instanceof Error ? error.message : String(error), {
       cause: error,
     });
@@ -46,8 +53,9 @@ export function joinNamespaces(namespaces: readonly NamespaceEntry[]): void {
 
 function join(type: NamespaceType, path: string, fd: number): void {
   try {
-    setns(fd, FLAGS[type]);
+    enterNamespaces(fd, FLAGS[type]);
   } catch (error) {
+    if (error instanceof ThreadsError) throw error;
     const why = isErrno(error, "EINVAL")
       ? `it is no ${type} namespace, or our own`
       : error instanceof Error
@@ -56,6 +64,26 @@ function join(type: NamespaceType, path: string, fd: number): void {
     throw new NamespaceError(`cannot join the ${type} namespace ${path}: ${why}`, { cause: error });
   }
 }
+
+/**
+ * setns(2), in a process that may have got further threads.
+ * @param fd a namespace's file, or a pidfd
+ * @param flags one or several of CLONE_NEW*
+ * @throws {ThreadsError} when they are in the way
+ */
+export function enterNamespaces(fd: number, flags: number): void {
+  // Root and working directory are shared among threads; a mount namespace wants its own.
+  if ((flags & CLONE.CLONE_NEWNS) !== 0) unshare(CLONE.CLONE_FS);
+  try {
+    setns(fd, flags);
+  } catch (error) {
+    // User namespaces say EINVAL, which they say of our own too, time namespaces EUSERS.
+    if (!isErrno(error, "EINVAL", "EUSERS") || threadCount() === 1) throw error;
+    throw new ThreadsError("another thread is in the way", { cause: error });
+  }
+}
+
+const threadCount = (): number => readDirectory("/proc/self/task").length;
 
 /**
  * Whether a process in between has to enter namespaces before the container's first process can be

@@ -12,6 +12,7 @@ import { windowSizeOf } from "../linux/tty.ts";
 import { isNew, type NamespaceEntry } from "../namespaces/namespaces.ts";
 import type { CgroupFacts } from "../rootfs/cgroup_mounts.ts";
 import { planRootfs } from "../rootfs/plan.ts";
+import { withGrantable } from "./grantable.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { launch, type Started } from "./launch.ts";
@@ -52,6 +53,15 @@ export interface CreateOptions {
   readonly warn: (message: string) => void;
 }
 
+/**
+ * Hooks that run in the creator's namespaces, and the status that they are told. Prestart hooks are
+ * from a specification that had them run by `start`; they are told what they would have been then.
+ */
+const CREATOR_HOOKS = [
+  ["prestart", "created"],
+  ["createRuntime", "creating"],
+] as const;
+
 /** A container that was created, and runs with `startNow`. */
 export interface CreatedContainer {
   readonly store: RuntimeStore;
@@ -67,7 +77,9 @@ export interface CreatedContainer {
  */
 export async function createContainer(options: CreateOptions): Promise<CreatedContainer> {
   const config = parseConfig(readConfigFile(options.bundle), options.warn);
-  const spec = withListeners(withDefaults(config), options.listenFds);
+  const asked = withListeners(withDefaults(config), options.listenFds);
+  const process = withGrantable(asked.process, asked.linux.namespaces, options.warn);
+  const spec = process === asked.process ? asked : { ...asked, process };
   const lacking = unsupported(spec);
   if (lacking !== undefined) throw lacking;
   checkTerminal(spec, options);
@@ -123,9 +135,8 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
     },
     afterwards: () => store.writeConfig(options.id, spec),
     mounted: (pid) => {
-      const state = stateWithPid(hookState(record, "creating"), pid);
-      for (const place of ["prestart", "createRuntime"] as const) {
-        runHooks(place, spec.hooks[place] ?? [], state);
+      for (const [place, status] of CREATOR_HOOKS) {
+        runHooks(place, spec.hooks[place] ?? [], stateWithPid(hookState(record, status), pid));
       }
     },
     listening: (listener, pid) => {

@@ -58,8 +58,8 @@ function sendTo(pid: number, signal: number): void {
 }
 
 /**
- * Removes a container that has stopped, or was never started; with `force` any, and a missing one is
- * fine. Its poststop hooks run last.
+ * Removes a container that has stopped, or whose creation has been given up; with `force` any, and a
+ * missing one is fine. Its poststop hooks run last.
  * @param warn is told of hooks that fail
  * @throws {MydockerError}
  */
@@ -76,7 +76,7 @@ export function deleteContainer(
   const record = readOrForget(store, id, force);
   if (record === undefined) return;
   const status = statusOf(store, record);
-  if (!force && (status === "running" || status === "paused")) {
+  if (!force && status !== "stopped" && status !== "creating") {
     throw new MydockerError(`cannot delete container ${id} that is not stopped: ${status}`);
   }
   const hooks = poststopHooks(store, id);
@@ -86,11 +86,8 @@ export function deleteContainer(
   cgroup.remove();
   store.remove(id);
   if (hooks.length === 0) return;
-  try {
-    runHooks("poststop", hooks, stateWithPid(hookState(record, "stopped"), 0));
-  } catch (error) {
-    warn(error instanceof Error ? error.message : String(error));
-  }
+  const state = stateWithPid(hookState(record, "stopped"), 0);
+  runHooks("poststop", hooks, state, (error) => warn(error.message));
 }
 
 /** The record; with `force` a container without a readable one is given up. */

@@ -72,8 +72,8 @@ export function enterProcess(entry: Entry): void {
   raiseRlimits(process.rlimits);
   const entered = tryEnterWorkingDirectory(process.cwd);
   dropPrivileges(entry);
-  // Last, because a change of credentials clears it (PR_SET_PDEATHSIG(2const)).
-  if (entry.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
+  // Last, because a change of credentials may clear it (PR_SET_PDEATHSIG(2const)).
+  prctl(PR_SET_PDEATHSIG, entry.dieWithParent ? SIGNALS.SIGKILL : 0);
   if (!entered) enterWorkingDirectory(process.cwd);
   checkWorkingDirectory(process.cwd);
   umask(process.user.umask ?? 0o022);

@@ -9,6 +9,7 @@ import { openProcess } from "../linux/process_identity.ts";
 import { replaceFile } from "../linux/replace_file.ts";
 import { messagePair } from "../linux/socket.ts";
 import { windowSizeOf } from "../linux/tty.ts";
+import { withGrantable } from "./grantable.ts";
 import type { Streams } from "./init_plan.ts";
 import { hasPidNamespace, type JoinPlan, runJoined } from "./join.ts";
 import { awaitCommand, awaitForked, type Started } from "./launch.ts";
@@ -31,6 +32,8 @@ export interface ExecOptions {
   readonly preserveFds: number;
   readonly detached: boolean;
   readonly ignorePaused: boolean;
+  /** Is told of what is wrong and yet no error. */
+  readonly warn: (message: string) => void;
 }
 
 /**
@@ -57,7 +60,7 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
   const plan: JoinPlan = {
     pidfd,
     linux,
-    process: options.process,
+    process: withGrantable(options.process, linux.namespaces, options.warn),
     streams: streamsOf(options),
     joinFiles: openRecord(record.cgroup).joinFiles,
     ...filterOf(linux),

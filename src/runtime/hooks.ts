@@ -17,14 +17,28 @@ const ownEnvironment = (): string[] =>
 const TOLD = 2000;
 
 /**
- * Runs hooks one after the other, with the container's state on their standard input.
+ * Runs hooks one after the other, with the container's state on their standard input. One
+ * that cannot be run, or ends with another code than 0 or not in time, has failed.
  * @param place where in the configuration they stand: `prestart`, `poststop` …
  * @param state JSON (runtime.md, "State")
- * @throws {HookError} at the first that cannot be run, ends with another code than 0, or not in time
+ * @param failed is told of each that fails; without it the first that does is the last
+ * @throws {HookError} at the first that fails, unless `failed` is told
  */
-export function runHooks(place: string, hooks: readonly Hook[], state: string): void {
+export function runHooks(
+  place: string,
+  hooks: readonly Hook[],
+  state: string,
+  failed: (error: HookError) => void = (error) => {
+    throw error;
+  },
+): void {
   hooks.forEach((hook, index) => {
-    runHook(`${place} hook ${index} (${hook.path})`, hook, state);
+    try {
+      runHook(`${place} hook ${index} (${hook.path})`, hook, state);
+    } catch (error) {
+      if (!(error instanceof HookError)) throw error;
+      failed(error);
+    }
   });
 }
 

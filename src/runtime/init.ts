@@ -8,14 +8,16 @@ import {
   exitNow,
   getpid,
   PR_SET_DUMPABLE,
+  PR_SET_PDEATHSIG,
   prctl,
+  SIGNALS,
   setCredentials,
   setsid,
   umask,
 } from "../linux/process.ts";
 import { Procfs } from "../linux/procfs.ts";
 import { accept } from "../linux/socket.ts";
-import { joinNamespaces, needsStage } from "../namespaces/join.ts";
+import { joinNamespaces, needsStage, ThreadsError } from "../namespaces/join.ts";
 import { isNew } from "../namespaces/namespaces.ts";
 
 import { openConsole } from "../rootfs/console.ts";
@@ -52,6 +54,7 @@ class Init {
 
   run(): never {
     try {
+      prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL); // one that hangs, with its creator gone, nobody would end
       const prepared = this.#prepare();
       const { entry: entered, path } = this.#enter(prepared);
       const entry = this.#listen(entered);
@@ -66,8 +69,9 @@ class Init {
       const exitCode = error instanceof StartError ? error.exitCode : 125;
       const said = error instanceof Error ? error.message : String(error);
       const message = explainOpenFiles(error) ?? said;
+      const again = error instanceof ThreadsError;
       try {
-        tell(this.#channel, { kind: "failed", message, exitCode });
+        tell(this.#channel, { kind: "failed", message, exitCode, again });
       } catch {
         // The other side is gone: nobody is left to tell.
       }

@@ -14,6 +14,7 @@ import {
   umask,
 } from "../linux/process.ts";
 import { Procfs } from "../linux/procfs.ts";
+import { enterNamespaces, ThreadsError } from "../namespaces/join.ts";
 import { FLAGS } from "../namespaces/namespaces.ts";
 import { openTerminal } from "../rootfs/console.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
@@ -80,7 +81,7 @@ export function runJoined(plan: JoinPlan, socket: number): never {
     if (oomScoreAdj !== undefined) procfs.write("self/oom_score_adj", String(oomScoreAdj));
     const opened = openLabel(plan.process, procfs);
     const label = opened === undefined ? {} : { label: opened };
-    if (flags !== 0) setns(plan.pidfd, flags);
+    if (flags !== 0) enterNamespaces(plan.pidfd, flags);
     if ((flags & CLONE.CLONE_NEWUSER) !== 0) setCredentials(0, 0, []);
     const { numbers, entry } = takeDescriptors({ ...enterAs(plan, channel), ...label }, [channel]);
     channel = numbers[0] as number;
@@ -90,8 +91,9 @@ export function runJoined(plan: JoinPlan, socket: number): never {
   } catch (error) {
     const exitCode = error instanceof StartError ? error.exitCode : 125;
     const message = error instanceof Error ? error.message : String(error);
+    const again = error instanceof ThreadsError;
     try {
-      tell(channel, { kind: "failed", message, exitCode });
+      tell(channel, { kind: "failed", message, exitCode, again });
     } catch {
       // The other side is gone: nobody is left to tell.
     }

@@ -10,7 +10,7 @@ import { cloneMappedSources, mappedSources } from "../rootfs/apply.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { describeDeath, LaunchError, StuckError } from "./launch_error.ts";
-import { parseMessage, type Signal, signal } from "./protocol.ts";
+import { type InitMessage, parseMessage, type Signal, signal } from "./protocol.ts";
 import { runBetween, spawnStage } from "./stage.ts";
 import { type Child, endChild, receiveFrom, type Waiting, waitFor } from "./watch.ts";
 
@@ -128,7 +128,7 @@ export function* awaitForked(socket: number, between: Child): Waiting<ForkedChil
     }
     const status = waitExit(P_PIDFD, between.pidfd);
     const [said] = early.map(({ bytes }) => parseMessage(bytes));
-    if (said?.kind === "failed") throw new LaunchError(said.message, said);
+    if (said?.kind === "failed") throw failure(said);
     throw new LaunchError(describeDeath(status?.signal), { exitCode: 125 });
   } finally {
     close(between.pidfd);
@@ -202,7 +202,8 @@ export function* awaitCommand(
           executing = true;
           break;
         case "failed":
-          throw new LaunchError(message.message, message);
+          if (message.again === true) endChild(child);
+          throw failure(message);
       }
     }
   } catch (error) {
@@ -211,6 +212,11 @@ export function* awaitCommand(
     close(child.pidfd);
     throw error;
   }
+}
+
+/** What a failure that was told is thrown as. */
+function failure(told: Extract<InitMessage, { kind: "failed" }>): LaunchError | StuckError {
+  return told.again === true ? new StuckError(told.message) : new LaunchError(told.message, told);
 }
 
 /** Takes the listener from init, which might wait for an answer to its own call if it sent it. */

@@ -13,7 +13,7 @@ export class LaunchError extends Error {
   }
 }
 
-/** The forked child hangs in the JavaScript runtime, and is gone now. */
+/** The forked child hangs in the JavaScript runtime, or is kept from its work by it, and is gone now. */
 export class StuckError extends Error {}
 
 /** What is known of a first process that said nothing before it ended. */

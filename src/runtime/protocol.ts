@@ -38,7 +38,13 @@ export type InitMessage =
   | { readonly kind: "listening"; readonly fd: number }
   | { readonly kind: "ready" }
   | { readonly kind: "exec" }
-  | { readonly kind: "failed"; readonly message: string; readonly exitCode: number };
+  | {
+      readonly kind: "failed";
+      readonly message: string;
+      readonly exitCode: number;
+      /** A process with one thread could do it. */
+      readonly again?: boolean;
+    };
 
 /** What init waits for, in this order. */
 export type Signal = "mapped" | "go" | "hooked" | "heard" | "keep" | "start";

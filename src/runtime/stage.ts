@@ -16,7 +16,7 @@ import { Flags } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, F_SETFD, FD_CLOEXEC, fcntl, memfdCreate, pread, writeAll } from "../linux/fd.ts";
 import { CLONE, exitNow, pidfdOpen, posixSpawn } from "../linux/process.ts";
-import { joinNamespaces, needsStage, unshareTime } from "../namespaces/join.ts";
+import { joinNamespaces, needsStage, ThreadsError, unshareTime } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
 import { mappedSources } from "../rootfs/apply.ts";
 import { runInit } from "./init.ts";
@@ -102,7 +102,8 @@ export function runBetween(plan: InitPlan, socket: number): never {
     tell(socket, { kind: "forked", pid: child.pid }, child.pidfd);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    tell(socket, { kind: "failed", message, exitCode: 125 });
+    const again = error instanceof ThreadsError;
+    tell(socket, { kind: "failed", message, exitCode: 125, again });
   }
   return exitNow(0);
 }

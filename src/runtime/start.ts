@@ -2,6 +2,7 @@
 import { MydockerError } from "../errors.ts";
 import { close } from "../linux/fd.ts";
 import { receiveMessage } from "../linux/socket.ts";
+import { deleteContainer } from "./delete.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import { parseMessage, signal } from "./protocol.ts";
 import { hookState, statusOf } from "./state.ts";
@@ -9,8 +10,9 @@ import type { ContainerRecord, RuntimeStore } from "./store.ts";
 
 /**
  * Has the first process execute its command, and runs the poststart hooks.
- * @param warn is told of hooks that fail: the container runs all the same (runtime.md, "Lifecycle")
+ * @param warn is told of poststop hooks that fail
  * @throws {MydockerError} when it does not wait to be started, or the command cannot be executed
+ * @throws {HookError}
  */
 export function startContainer(
   store: RuntimeStore,
@@ -30,7 +32,12 @@ export function startContainer(
   runPoststart(store, record, warn);
 }
 
-/** Runs the poststart hooks of a container whose command runs. @param warn is told of the one that fails */
+/**
+ * Runs the poststart hooks of a container whose command runs. When one fails the container is stopped
+ * and deleted (runtime.md, "Lifecycle", step 9).
+ * @param warn is told of poststop hooks that fail
+ * @throws {HookError}
+ */
 export function runPoststart(
   store: RuntimeStore,
   record: ContainerRecord,
@@ -41,7 +48,8 @@ export function runPoststart(
   try {
     runHooks("poststart", hooks, stateWithPid(hookState(record, "running"), record.init?.pid ?? 0));
   } catch (error) {
-    warn(error instanceof Error ? error.message : String(error));
+    deleteContainer(store, record.id, { force: true, warn });
+    throw error;
   }
 }
 

@@ -1,10 +1,11 @@
 /** What config.json says, seen from inside the container. */
 
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
-import { type Config, OciRuntime } from "../helpers/oci_runtime.ts";
+import { readStat } from "../helpers/leaks.ts";
+import { type Config, OciRuntime, RUNTIME } from "../helpers/oci_runtime.ts";
 import { waitFor } from "../helpers/wait.ts";
 
 const engine = useEngine();
@@ -61,6 +62,22 @@ describe("process", () => {
       `CapAmb:\t${bits(5)}`,
       "NoNewPrivs:\t0",
     ]);
+  });
+
+  test("capabilities that cannot be granted are a warning", async () => {
+    const names = ["CAP_CHOWN", "CAP_SYS_TIME"];
+    const bundle = oci.bundle(["grep", "CapBnd", "/proc/self/status"], (config) => {
+      config.process.capabilities = { bounding: names, effective: names, permitted: names };
+    });
+    const command = [
+      ...["setpriv", "--bounding-set=-sys_time", RUNTIME, "--root", oci.root],
+      ...["run", "--bundle", bundle, "ungranted"],
+    ];
+    const { out, err, exitCode } = await engine.bash('"$@"', { args: command });
+    const what = "process.capabilities: mydocker does not hold, so cannot grant: CAP_SYS_TIME";
+    expect(err).toBe(`mydocker-oci: warning: ${what}`);
+    expect(out).toBe("CapBnd:\t0000000000000001");
+    expect(exitCode).toBe(0);
   });
 
   test("scheduler, priorities and personality", async () => {
@@ -262,11 +279,12 @@ describe("hooks", () => {
     expect(entries[0]?.state).toEqual({
       ociVersion: "1.0.2",
       id: "hooked",
-      status: "creating",
+      status: "created",
       bundle,
       annotations: { a: "b" },
       pid,
     });
+    expect(entries[2]?.state).toMatchObject({ status: "creating", pid });
     expect(entries[6]?.state).toMatchObject({ status: "running", pid });
     expect(entries[8]?.state).toMatchObject({ status: "stopped" });
     expect(inside).toMatch(/^startContainer \{.*"status":"created"/);
@@ -286,6 +304,36 @@ describe("hooks", () => {
       expect(err).toContain(`createRuntime hook 0 (/bin/sh): ${problem}`);
       expect((await oci.call(["list", "-q"])).out).toBe("");
     }
+  });
+});
+
+describe("a hook that fails after the process was executed", () => {
+  const failing = { path: "/bin/sh", args: ["sh", "-c", "echo because >&2; exit 3"] };
+  const touching = (file: string) => ({ path: "/bin/touch", args: ["touch", file] });
+
+  test("poststart: start fails, and the container is stopped and deleted", async () => {
+    const file = join(engine.directory("hooks"), "poststop");
+    const bundle = oci.bundle(["sleep", "100"], (config) => {
+      config.hooks = { poststart: [failing], poststop: [touching(file)] };
+    });
+    await oci.create("undone", bundle);
+    const { pid } = await oci.state("undone");
+    const { exitCode, err } = await oci.call(["start", "undone"]);
+    expect(exitCode).toBe(1);
+    expect(err).toBe("mydocker-oci: error: poststart hook 0 (/bin/sh): exit code 3: because");
+    expect((await oci.call(["state", "undone"])).err).toContain("container does not exist");
+    expect(readStat(pid)?.state ?? "Z").toBe("Z");
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test("poststop: a warning, and the others run", async () => {
+    const file = join(engine.directory("hooks"), "poststop-2");
+    const { exitCode, err } = await oci.run(["true"], (config) => {
+      config.hooks = { poststop: [failing, touching(file)] };
+    });
+    expect(exitCode).toBe(0);
+    expect(err).toBe("mydocker-oci: warning: poststop hook 0 (/bin/sh): exit code 3: because");
+    expect(existsSync(file)).toBe(true);
   });
 });
 

@@ -78,15 +78,22 @@ describe("create and start", () => {
     expect(err).toMatch(/container id cannot be empty|invalid container ID format/);
   });
 
-  test("a command that is not there is said by create, and nothing is left", async () => {
-    const { exitCode, err } = await oci.create("none", oci.bundle(["nowhere"]));
-    expect(exitCode).toBe(1);
-    const line = JSON.parse(err);
-    expect(line).toMatchObject({ level: "error", time: expect.any(String) });
-    expect(line.msg).toContain('exec: "nowhere": executable file not found in $PATH');
-    expect((await oci.call(["state", "none"])).err).toContain("does not exist");
-    expect(readdirSync(oci.root)).not.toContain("none");
-  });
+  test.each([
+    ["nowhere", 'exec: "nowhere": executable file not found in $PATH'],
+    ["/nowhere", "exec /nowhere: no such file or directory"],
+    ["/bin/", "exec /bin/: permission denied: is a directory"],
+  ])(
+    "a command that cannot be run, %p, is said by create, and nothing is left",
+    async (command, message) => {
+      const { exitCode, err } = await oci.create("none", oci.bundle([command]));
+      expect(exitCode).toBe(1);
+      const line = JSON.parse(err);
+      expect(line).toMatchObject({ level: "error", time: expect.any(String) });
+      expect(line.msg).toContain(message);
+      expect((await oci.call(["state", "none"])).err).toContain("does not exist");
+      expect(readdirSync(oci.root)).not.toContain("none");
+    },
+  );
 
   test("start works once", async () => {
     const bundle = oci.bundle(["sleep", "100"]);
@@ -113,11 +120,15 @@ describe("create and start", () => {
     await oci.remove("race");
   });
 
-  test("a created container is deleted with its process", async () => {
+  test("a created container is deleted with --force only, and its process with it", async () => {
     const bundle = oci.bundle(["sleep", "100"]);
     await oci.create("unstarted", bundle);
     const { pid } = await oci.state("unstarted");
-    expect(await oci.call(["delete", "unstarted"])).toMatchObject({ exitCode: 0 });
+    const { exitCode, err } = await oci.call(["delete", "unstarted"]);
+    expect(exitCode).toBe(1);
+    expect(err).toContain("cannot delete container unstarted that is not stopped: created");
+    expect((await oci.state("unstarted")).status).toBe("created");
+    expect(await oci.call(["delete", "--force", "unstarted"])).toMatchObject({ exitCode: 0 });
     expect(existsSync(`/proc/${pid}`) && /State:\s+[^Z]/.test(status(pid))).toBe(false);
   });
 
@@ -210,6 +221,27 @@ describe("exec", () => {
     expect(inside.exitCode).toBe(0);
     expect(inside.out).toBe(first.out);
     await oci.remove("joined");
+  });
+
+  // The JavaScript runtime starts threads when it likes, and setns(2) wants none.
+  test.each([
+    ["a pid and a mount namespace", ["pid", "mount"]],
+    ["a user and a time namespace", ["pid", "mount", "user", "time"]],
+  ])("works every time in %s", async (_, types) => {
+    const bundle = oci.bundle(["sleep", "100"], (config) => {
+      delete config.hostname;
+      config.mounts = config.mounts.slice(0, 2);
+      config.linux.namespaces = types.map((type) => ({ type }));
+      if (!types.includes("user")) return;
+      const mappings = [{ containerID: 0, hostID: 0, size: 65536 }];
+      Object.assign(config.linux, { uidMappings: mappings, gidMappings: mappings });
+    });
+    await oci.start("often", bundle);
+    for (let count = 0; count < 15; count++) {
+      const result = await oci.call(["exec", "often", "echo", "in"]);
+      expect(result).toMatchObject({ exitCode: 0, out: "in", err: "" });
+    }
+    await oci.remove("often");
   });
 
   test("ends as the process ends, and with 255 when it cannot be started", async () => {

@@ -6,12 +6,12 @@ import { report } from "./report.ts";
 
 /** As runc's. */
 export const command = defineOciCommand({
-  description: "Delete a container that has stopped, or was never started",
+  description: "Delete a container that has stopped",
   options: {
     force: {
       type: "boolean",
       short: "f",
-      description: "Kill it first if it runs; fine if missing",
+      description: "Kill it first if it has not stopped; fine if missing",
     },
   },
   usage: "ID",

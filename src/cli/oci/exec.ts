@@ -100,6 +100,7 @@ async function execute(
       preserveFds: preserved(values["preserve-fds"]),
       detached,
       ignorePaused: values["ignore-paused"],
+      warn,
     }),
   );
   if (foreground === undefined || signals === undefined) return 0;
