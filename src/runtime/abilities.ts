@@ -10,7 +10,7 @@ export const ABILITIES = {
   "process.ioPriority": true,
   "process.execCPUAffinity": true,
   "linux.netDevices": true,
-  "linux.intelRdt": false,
+  "linux.intelRdt": true,
   "linux.memoryPolicy": true,
   "linux.personality": true,
   "linux.seccomp.listenerPath": true,

@@ -20,7 +20,7 @@ import { withDefaults } from "./oci_defaults.ts";
 import { filterOf } from "./oci_seccomp.ts";
 import { sendProcessState } from "./process_state.ts";
 import { sendDescriptor } from "./send_descriptor.ts";
-import type { Spec } from "./spec.ts";
+import type { IntelRdt, Spec } from "./spec.ts";
 import { hookState } from "./state.ts";
 import { type ContainerRecord, RuntimeStore } from "./store.ts";
 import { unsupported } from "./unsupported.ts";
@@ -94,6 +94,8 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   });
   const cgroup = planCgroup(layout, location, spec.linux.resources, { figures: true });
   const store = new RuntimeStore(options.root);
+  const { intelRdt } = spec.linux;
+  const resctrl = intelRdt === undefined ? undefined : await planClass(intelRdt, options.id);
   let record: ContainerRecord = {
     ociVersion: spec.ociVersion,
     id: options.id,
@@ -103,6 +105,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
     owner: userName(),
     annotations: spec.annotations,
     cgroup: cgroupRecord(cgroup),
+    ...(resctrl === undefined ? {} : { resctrl: resctrl.record }),
     keyring: options.newKeyring,
   };
   const hasDevices = Object.keys(spec.linux.netDevices).length > 0;
@@ -115,6 +118,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   cgroup.refuseIfUsed();
   store.write(record); // with the cgroup's path: whoever deletes what we leave half made needs it
   undo.defer(() => cgroup.remove());
+  undo.defer(() => resctrl?.remove());
   undo.defer(() => devices?.putBack());
   const socket = options.startNow ? undefined : store.listen(options.id);
   const register = (pid: number) => {
@@ -127,9 +131,11 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
     meanwhile() {
       cgroup.create();
       cgroup.apply(spec.linux.resources);
+      resctrl?.make();
     },
     forked(pid) {
       devices?.move(pid);
+      resctrl?.join(pid);
       if (isNew(spec.linux.namespaces, "user")) cgroup.add(pid);
       if (options.startNow) register(pid);
     },
@@ -152,6 +158,21 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   if (options.startNow) handOver(options, started);
   undo.move();
   return { store, record, spec, cgroup, started };
+}
+
+/** Its class of service in the resctrl file system, which `unsupported` has seen. */
+async function planClass(intelRdt: IntelRdt, id: string) {
+  const { planResctrl, makeResctrl, joinResctrl, removeResctrl, resctrlRoot } = await import(
+    "./resctrl.ts"
+  );
+  const root = resctrlRoot(readFile("/proc/self/mountinfo")) ?? "/sys/fs/resctrl";
+  const plan = planResctrl(intelRdt, id, root);
+  return {
+    record: plan.record,
+    make: () => makeResctrl(plan),
+    join: (pid: number) => joinResctrl(plan, pid),
+    remove: () => removeResctrl(plan.record),
+  };
 }
 
 function withListeners(spec: Spec, count: number): Spec {

@@ -6,6 +6,7 @@ import { close } from "../linux/fd.ts";
 import { kill, pidfdSendSignal, SIGNALS } from "../linux/process.ts";
 import { killProcess, openProcess } from "../linux/process_identity.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
+import { removeResctrl } from "./resctrl.ts";
 import type { Hook } from "./spec.ts";
 import { hookState, statusOf } from "./state.ts";
 import type { ContainerRecord, RuntimeStore } from "./store.ts";
@@ -84,6 +85,7 @@ export function deleteContainer(
   if (status === "paused") cgroup.kill(); // SIGKILL alone would wait until it is thawed
   if (record.init !== undefined && status !== "stopped") killProcess(record.init, PATIENCE);
   cgroup.remove();
+  if (record.resctrl !== undefined) removeResctrl(record.resctrl);
   store.remove(id);
   if (hooks.length === 0) return;
   const state = stateWithPid(hookState(record, "stopped"), 0);

@@ -62,7 +62,7 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
     linux,
     process: withGrantable(options.process, linux.namespaces, options.warn),
     streams: streamsOf(options),
-    joinFiles: openRecord(record.cgroup).joinFiles,
+    joinFiles: [...openRecord(record.cgroup).joinFiles, ...(record.resctrl?.tasks ?? [])],
     ...filterOf(linux),
     ...(record.keyring === true ? { keyring: id } : {}),
   };

@@ -39,7 +39,11 @@ export function ociFeatures(): object {
       seccomp: seccomp(),
       apparmor: { enabled: ABILITIES["process.apparmorProfile"] },
       selinux: { enabled: ABILITIES["process.selinuxLabel"] },
-      intelRdt: { enabled: ABILITIES["linux.intelRdt"] },
+      intelRdt: {
+        enabled: ABILITIES["linux.intelRdt"],
+        schemata: ABILITIES["linux.intelRdt"],
+        monitoring: ABILITIES["linux.intelRdt"],
+      },
       mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: ABILITIES["linux.netDevices"] },
     },

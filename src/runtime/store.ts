@@ -24,6 +24,7 @@ import {
 import type { ProcessIdentity } from "../linux/process_identity.ts";
 import { replaceFile } from "../linux/replace_file.ts";
 import { connectTo, listenAt } from "../linux/socket.ts";
+import type { ResctrlRecord } from "./resctrl.ts";
 import type { Spec } from "./spec.ts";
 
 /** What is kept of a container. */
@@ -40,6 +41,7 @@ export interface ContainerRecord {
   readonly owner: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly cgroup: CgroupRecord;
+  readonly resctrl?: ResctrlRecord;
   /** It has a session keyring of its own. */
   readonly keyring?: boolean;
   /** absent while it is being created */
