@@ -77,9 +77,10 @@ export function runJoined(plan: JoinPlan, socket: number): never {
     applyAffinity(final);
     if (plan.keyring !== undefined) enterKeyring(plan.keyring, namespaces);
     const { oomScoreAdj } = plan.process;
-    using procfs = new Procfs();
+    const procfs = new Procfs();
     if (oomScoreAdj !== undefined) procfs.write("self/oom_score_adj", String(oomScoreAdj));
     const opened = openLabel(plan.process, procfs);
+    procfs[Symbol.dispose](); // before its number becomes another descriptor's
     const label = opened === undefined ? {} : { label: opened };
     if (flags !== 0) enterNamespaces(plan.pidfd, flags);
     if ((flags & CLONE.CLONE_NEWUSER) !== 0) setCredentials(0, 0, []);

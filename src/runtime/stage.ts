@@ -29,7 +29,7 @@ import type { Child } from "./watch.ts";
 export const STAGE = "internal-init-stage";
 
 /** Variables of a process that is to have one thread: no JIT workers, no helpers of the collector. */
-export const SINGLE_THREADED = [
+const SINGLE_THREADED = [
   "BUN_JSC_useConcurrentJIT=0",
   "BUN_JSC_useConcurrentGC=0",
   "BUN_JSC_numberOfGCMarkers=1",

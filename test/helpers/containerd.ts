@@ -1,6 +1,6 @@
 /** containerd with sockets and directories of its own, and `ctr`, its client. */
 
-import { existsSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CallOptions, Engine, Result } from "./cli.ts";
 import {
@@ -8,6 +8,7 @@ import {
   type Daemon,
   processesOf,
   RUNTIMES,
+  removeCgroups,
   startDaemon,
   untilReady,
 } from "./daemon.ts";
@@ -116,8 +117,6 @@ export class Containerd {
   async stop(): Promise<void> {
     await this.#daemon?.stop();
     for (const pid of processesOf(this.#folder)) process.kill(pid, "SIGKILL");
-    for (const directory of cgroupsBelow(".").filter((path) => path.endsWith(this.namespace))) {
-      rmdirSync(directory);
-    }
+    await removeCgroups(this.namespace);
   }
 }

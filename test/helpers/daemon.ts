@@ -1,7 +1,7 @@
 /** Daemons of other projects that call the OCI runtime, started and ended by the tests. */
 
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, openSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { Engine } from "./cli.ts";
 import { EXECUTABLE } from "./cli.ts";
 import { readStat } from "./leaks.ts";
@@ -46,10 +46,13 @@ export function startDaemon(
 ): Daemon {
   const logFile = join(engine.folder, `${name}.log`);
   const mounts = unmountedHierarchies().map((controllers) => {
-    const target = engine.directory(`cgroup-${controllers}`);
+    const target = engine.directory(`cgroup/${controllers}`); // runc goes by the directory's name
     return `mount -t cgroup -o ${controllers} cgroup ${target}`;
   });
-  const script = [...mounts, options.before ?? ":", 'exec "$@"'].join(" && ");
+  // What it leaves in /run is nobody's.
+  const script = ["mount -t tmpfs tmpfs /run", ...mounts, options.before ?? ":", 'exec "$@"'].join(
+    " && ",
+  );
   const fd = openSync(logFile, "a");
   const child = Bun.spawn(
     [
@@ -116,6 +119,25 @@ export function processesOf(folder: string): number[] {
       }
     })
     .map(Number);
+}
+
+/** Removes a cgroup of ours with all that is in it from every hierarchy, and kills what runs there. */
+export async function removeCgroups(path: string): Promise<void> {
+  await waitFor(`the cgroups of ${path} to go`, () => {
+    const inner = cgroupsBelow(path);
+    const own = cgroupsBelow(".").filter((directory) => basename(directory) === path);
+    for (const directory of [...inner, ...own]) {
+      for (const pid of readFileSync(join(directory, "cgroup.procs"), "utf8").match(/\d+/g) ?? []) {
+        process.kill(Number(pid), "SIGKILL");
+      }
+      try {
+        rmdirSync(directory);
+      } catch {
+        return false; // what was killed takes its time to go
+      }
+    }
+    return true;
+  });
 }
 
 /** Directories below a path in any cgroup hierarchy. */

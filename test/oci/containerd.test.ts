@@ -2,6 +2,7 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
+import { outcome, withBoth } from "../helpers/beside_runc.ts";
 import { type Result, useEngine } from "../helpers/cli.ts";
 import { Containerd, IMAGE } from "../helpers/containerd.ts";
 import { processesOf, RUNTIMES, type RuntimeName } from "../helpers/daemon.ts";
@@ -71,24 +72,6 @@ function exec(id: string, command: readonly string[], call: Call = {}): Promise<
     stdin === undefined ? {} : { stdin },
   );
 }
-
-/** What holds with mydocker, which is also what holds with runc. */
-async function withBoth<T>(observe: (runtime: RuntimeName) => Promise<T>): Promise<T> {
-  const expected = await observe("runc");
-  const found = await observe("mydocker");
-  expect(found).toEqual(expected);
-  return found;
-}
-
-/** Of an error what clients look for. */
-const WORDS =
-  /OCI runtime (?:create|start|exec) failed|executable file not found in|no such file or directory|permission denied|container not running|not found|no running task|must be stopped|paused/g;
-const words = ({ err }: Result) => [...new Set(err.match(WORDS))];
-const outcome = (result: Result) => ({
-  exitCode: result.exitCode,
-  out: result.out,
-  words: words(result),
-});
 
 const IDLE = ["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done"];
 

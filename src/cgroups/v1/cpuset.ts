@@ -17,6 +17,7 @@ function inherit(current: ReadCurrent): CgroupWrite[] {
 export const cpuset: Controller = {
   name: "cpuset",
   always: false,
+  counts: true,
   plan: (resources, current) =>
     planCpuset(resources, current, { cpus: "../cpuset.cpus", mems: "../cpuset.mems" }),
   inherit,

@@ -11,7 +11,6 @@ import { defineOciCommand } from "./command.ts";
 import { count, preserved } from "./create_options.ts";
 import type { Globals } from "./globals.ts";
 import { report, reportFailure } from "./report.ts";
-import { startOver } from "./start_over.ts";
 
 const OPTIONS = {
   process: {
@@ -91,18 +90,16 @@ async function execute(
   const detached = values.detach;
   const foreground = detached ? undefined : await import("./attend.ts");
   using signals = foreground?.catchSignals();
-  const started = startOver(() =>
-    execInContainer(store, id, {
-      process,
-      ...(values["console-socket"] ? { consoleSocket: values["console-socket"] } : {}),
-      ...(values["pidfd-socket"] ? { pidfdSocket: values["pidfd-socket"] } : {}),
-      ...(values["pid-file"] ? { pidFile: values["pid-file"] } : {}),
-      preserveFds: preserved(values["preserve-fds"]),
-      detached,
-      ignorePaused: values["ignore-paused"],
-      warn,
-    }),
-  );
+  const started = execInContainer(store, id, {
+    process,
+    ...(values["console-socket"] ? { consoleSocket: values["console-socket"] } : {}),
+    ...(values["pidfd-socket"] ? { pidfdSocket: values["pidfd-socket"] } : {}),
+    ...(values["pid-file"] ? { pidFile: values["pid-file"] } : {}),
+    preserveFds: preserved(values["preserve-fds"]),
+    detached,
+    ignorePaused: values["ignore-paused"],
+    warn,
+  });
   if (foreground === undefined || signals === undefined) return 0;
   return (await foreground.attendTo(started, signals)).code;
 }

@@ -10,14 +10,19 @@ export function reportFailure(error: unknown, globals: Globals | undefined): num
   return 1;
 }
 
-/** Says something on stderr, and in the log if there is one. */
+/**
+ * Says something on stderr, and in the log if there is one. A warning is in one of them only: stderr
+ * is also the container's, whose output it would be.
+ */
 export function report(
   level: "error" | "warning",
   message: string,
   globals: Globals | undefined,
 ): void {
   const text = message.replaceAll("\n", " ");
-  writeAll(2, encodeBytes(`mydocker-oci: ${level}: ${text}\n`));
+  if (level === "error" || globals?.log === undefined) {
+    writeAll(2, encodeBytes(`mydocker-oci: ${level}: ${text}\n`));
+  }
   if (globals?.log === undefined) return;
   const time = new Date().toISOString();
   const line =
