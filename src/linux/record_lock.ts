@@ -13,6 +13,7 @@ const recordLock = defineStruct({
 });
 const F_GETLK = 5;
 const F_SETLK = 6;
+const F_SETLKW = 7;
 const F_WRLCK = 1;
 const F_UNLCK = 2;
 
@@ -47,6 +48,14 @@ export function lockByte(fd: number, at: number): boolean {
     libc.fcntl_ptr(fd, F_SETLK, lock),
   );
   return locked !== undefined;
+}
+
+/** Waits for a byte's lock. */
+export function awaitByte(fd: number, at: number): void {
+  const lock = byteLock(F_WRLCK, at);
+  retryInterrupted(() =>
+    check("fcntl", () => ({ fd, command: "F_SETLKW", at }), libc.fcntl_ptr(fd, F_SETLKW, lock)),
+  );
 }
 
 /** Gives a byte's lock back. */

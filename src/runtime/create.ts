@@ -116,19 +116,19 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   using _lock = store.lock(options.id);
   undo.defer(() => store.remove(options.id));
   cgroup.refuseIfUsed();
-  store.write(record); // with the cgroup's path: whoever deletes what we leave half made needs it
   undo.defer(() => cgroup.remove());
   undo.defer(() => resctrl?.remove());
   undo.defer(() => devices?.putBack());
   const socket = options.startNow ? undefined : store.listen(options.id);
-  const register = (pid: number) => {
+  const note = (pid: number) => {
     const init = identify(pid);
     if (init === undefined) return; // it has ended already, and will be heard of
     record = { ...record, init };
-    store.write(record);
+    store.note(record);
   };
   const started = launch(initPlan(options, spec, { rootfs, layout, cgroup, record, socket }), {
-    meanwhile() {
+    meanwhile(pid) {
+      note(pid); // before anything else is made: whoever deletes what we leave half made needs it
       cgroup.create();
       cgroup.apply(spec.linux.resources);
       resctrl?.make();
@@ -137,7 +137,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
       devices?.move(pid);
       resctrl?.join(pid);
       if (isNew(spec.linux.namespaces, "user")) cgroup.add(pid);
-      if (options.startNow) register(pid);
+      if (pid !== record.init?.pid) note(pid);
     },
     afterwards: () => store.writeConfig(options.id, spec),
     mounted: (pid) => {
@@ -150,12 +150,15 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
       sendProcessState(spec.linux.seccomp ?? {}, { pid, state }, listener);
     },
     ready: (ready) => {
-      register(ready.pid);
+      store.confirm(options.id);
       handOver(options, ready);
     },
   });
   if (socket !== undefined) close(socket);
-  if (options.startNow) handOver(options, started);
+  if (options.startNow) {
+    store.confirm(options.id);
+    handOver(options, started);
+  }
   undo.move();
   return { store, record, spec, cgroup, started };
 }

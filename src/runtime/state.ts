@@ -24,7 +24,7 @@ export interface State {
 
 /** How a container is, as far as that can be seen now. */
 export function statusOf(store: RuntimeStore, record: ContainerRecord): Status {
-  if (record.init === undefined) return "creating";
+  if (record.init === undefined || record.creating === true) return "creating";
   if (!isAlive(record.init)) return "stopped";
   const waiting = store.connect(record.id);
   if (waiting !== undefined) {

@@ -1,7 +1,9 @@
 /**
  * Containers of the OCI runtime on disk, under `--root`:
  *
- *   <id>/state.json    what it is, and its first process; replaced as a whole
+ *   <id>/lock          locked by whoever creates, changes or deletes it (fcntl(2))
+ *   <id>/creating.json what it is, and its first process, until it is created; renamed then to
+ *   <id>/state.json    the same
  *   <id>/config.json   its configuration, as it was read when it was created
  *   <id>/start.sock    where its first process waits for `start`; gone once it has been
  *
@@ -11,17 +13,19 @@ import type { CgroupRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
-import { close, fdPath, flock, LOCK_EX, O, open } from "../linux/fd.ts";
+import { close, fdPath, O, open } from "../linux/fd.ts";
 import {
   ifExists,
   makeDirectories,
   mkdir,
   readFile,
+  rename,
   statFd,
   statIfExists,
   unlinkIfExists,
 } from "../linux/file.ts";
 import type { ProcessIdentity } from "../linux/process_identity.ts";
+import { awaitByte } from "../linux/record_lock.ts";
 import { replaceFile } from "../linux/replace_file.ts";
 import { connectTo, listenAt } from "../linux/socket.ts";
 import type { ResctrlRecord } from "./resctrl.ts";
@@ -44,9 +48,17 @@ export interface ContainerRecord {
   readonly resctrl?: ResctrlRecord;
   /** It has a session keyring of its own. */
   readonly keyring?: boolean;
-  /** absent while it is being created */
+  /** It is not created yet, or was never wholly. Said by the file that the record is in. */
+  readonly creating?: boolean;
+  /** absent before there is one */
   readonly init?: ProcessIdentity;
 }
+
+/** The record's file once the container is created, and before. */
+const STATE_FILES = [
+  ["state.json", false],
+  ["creating.json", true],
+] as const;
 
 const ID = /^[\w+.-]{1,1024}$/;
 
@@ -82,21 +94,29 @@ export class RuntimeStore {
   }
 
   /**
-   * Waits until nobody else creates or deletes this container. Disposing releases it.
+   * Waits until nobody else creates, changes or deletes this container. Disposing releases it. By a
+   * record lock, which a forked child does not have: one that hangs would hold another kind for ever.
    * @returns undefined when there is no such container
    */
   lock(id: string): Disposable | undefined {
-    const path = this.directory(id);
-    const fd = ifExists(() => open(path, O.O_RDONLY | O.O_DIRECTORY));
+    const path = `${this.directory(id)}/lock`;
+    const fd = ifExists(() => open(path, O.O_RDWR | O.O_CREAT, 0o600));
     if (fd === undefined) return undefined;
-    flock(fd, LOCK_EX);
+    awaitByte(fd, 0);
     if (statIfExists(path)?.ino === statFd(fd).ino) return { [Symbol.dispose]: () => close(fd) };
     close(fd); // whoever had the lock has deleted it
     return undefined;
   }
 
-  write(record: ContainerRecord): void {
-    replaceFile(`${this.directory(record.id)}/state.json`, JSON.stringify(record));
+  /** Notes a container that is being created: whoever finds it half made knows what there is of it. */
+  note(record: ContainerRecord): void {
+    replaceFile(`${this.directory(record.id)}/creating.json`, JSON.stringify(record));
+  }
+
+  /** The container is created, as it was noted last. */
+  confirm(id: string): void {
+    const directory = this.directory(id);
+    rename(`${directory}/creating.json`, `${directory}/state.json`);
   }
 
   writeConfig(id: string, spec: Spec): void {
@@ -112,9 +132,13 @@ export class RuntimeStore {
 
   /** The record; undefined when there is none, or none yet. @throws {MydockerError} when it is damaged */
   tryRead(id: string): ContainerRecord | undefined {
-    const path = `${this.directory(id)}/state.json`;
-    const text = ifExists(() => readFile(path));
-    return text === undefined ? undefined : parse<ContainerRecord>(path, text, "id");
+    const directory = this.directory(id);
+    for (const [file, creating] of STATE_FILES) {
+      const text = ifExists(() => readFile(`${directory}/${file}`));
+      if (text === undefined) continue;
+      return { ...parse<ContainerRecord>(`${directory}/${file}`, text, "id"), creating };
+    }
+    return undefined;
   }
 
   /** @throws {MydockerError} when it is missing or damaged */
