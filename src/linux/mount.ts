@@ -3,7 +3,7 @@ import { cString } from "../ffi/bytes.ts";
 import { check, Flags } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
-import { AT_EMPTY_PATH } from "./fd.ts";
+import { AT_EMPTY_PATH, AT_FDCWD } from "./fd.ts";
 import { SYS } from "./syscall_numbers.ts";
 
 export const MS = {
@@ -109,6 +109,16 @@ export function cloneTree(dirfd: number, path: string, recursive: boolean): numb
     "open_tree",
     () => ({ path, flags: new Flags(OPEN_TREE, flags) }),
     libc.open_tree(SYS.open_tree, dirfd, cString(path), flags),
+  );
+}
+
+/** open_tree(2) of what is there, as O_PATH, but with an automount done. @returns a descriptor */
+export function openTree(path: string): number {
+  const flags = OPEN_TREE.OPEN_TREE_CLOEXEC;
+  return check(
+    "open_tree",
+    () => ({ path, flags: new Flags(OPEN_TREE, flags) }),
+    libc.open_tree(SYS.open_tree, AT_FDCWD, cString(path), flags),
   );
 }
 

@@ -1,8 +1,8 @@
 /** Replays a rootfs plan in the container's mount namespace, before the pivot. Synchronous code only. */
 import { isErrno } from "../ffi/call.ts";
 import { AT_FDCWD, close, fdPath, O, open } from "../linux/fd.ts";
-import { S_IFDIR, S_IFMT, type Stat, statFd } from "../linux/file.ts";
-import { cloneTree, MS, mount, mountSetAttributes, moveMount } from "../linux/mount.ts";
+import { ifExists, realPath, S_IFDIR, S_IFMT, type Stat, statFd } from "../linux/file.ts";
+import { cloneTree, MS, mount, mountSetAttributes, moveMount, openTree } from "../linux/mount.ts";
 import { isNode, NodeMaker } from "./devices.ts";
 import { mountFresh } from "./fresh.ts";
 import { mapIds } from "./id_map.ts";
@@ -16,21 +16,53 @@ import {
   openInRootIfExists,
 } from "./safe_path.ts";
 
-/** Detached copies of the trees that are to be bound, by their operation. */
-export type BindSources = ReadonlyMap<MountOp, number>;
+/** What is to be bound: a descriptor of it, or of a detached copy already. */
+interface BindSource {
+  readonly fd: number;
+  readonly isCopy: boolean;
+}
+
+/** What is to be bound, by its operation. */
+export type BindSources = ReadonlyMap<MountOp, BindSource>;
 
 /**
- * Copies the trees of all bind operations. Done before the mount namespace becomes private: a copy
- * that is made later could no longer receive mounts from the host, nor give any to it. The copies
- * survive a fork; a process that has the right to map their ids is the one to make them.
+ * Opens the sources of all bind operations. Done before the mount namespace becomes private, and
+ * anything is mounted at `attachAt`: what shares mounts with the host, and what would show our own,
+ * is copied now. The rest is copied when its turn comes, since mountinfo lists mounts in the order in
+ * which they were made (since Linux 6.8), and is read as if that was the order of the mounting.
  * @throws {RootfsError} for a source that cannot be had
  */
-export function cloneBindSources(ops: readonly MountOp[]): BindSources {
-  const sources = new Map<MountOp, number>();
+export function openBindSources(ops: readonly MountOp[], attachAt: string): BindSources {
+  const sources = new Map<MountOp, BindSource>();
   for (const op of ops) {
-    if (op.op === "bind") sources.set(op, op.tree ?? cloneBindSource(op));
+    if (op.op !== "bind") continue;
+    const isCopy = op.tree !== undefined || isCopiedEarly(op, attachAt);
+    const fd = op.tree ?? (isCopy ? cloneBindSource(op) : openBindSource(op));
+    sources.set(op, { fd, isCopy });
   }
   return sources;
+}
+
+function isCopiedEarly({ idmap, changes, recursive, source }: BindOp, attachAt: string): boolean {
+  if (idmap !== undefined || (recursive && isAbove(source, attachAt))) return true;
+  return changes.some(
+    ({ propagation }) => propagation === MS.MS_SHARED || propagation === MS.MS_SLAVE,
+  );
+}
+
+/** By the path: what leads there by links is above for all we know, so both names count. */
+function isAbove(source: string, path: string): boolean {
+  const below = (ancestor: string) =>
+    `${path}/`.startsWith(ancestor === "/" ? "/" : `${ancestor}/`);
+  return below(source) || below(ifExists(() => realPath(source)) ?? "/");
+}
+
+function openBindSource(op: BindOp): number {
+  try {
+    return openTree(op.source);
+  } catch (error) {
+    throw explain(error, `mount ${op.source} on ${op.target}`);
+  }
 }
 
 /**
@@ -80,7 +112,7 @@ export class RootfsBuilder {
           this.#mountFresh(op);
           break;
         case "bind":
-          this.#attachBind(op, sources.get(op) as number);
+          this.#attachBind(op, sources.get(op) as BindSource);
           break;
         case "device":
           nodes.device(op);
@@ -126,11 +158,13 @@ export class RootfsBuilder {
     close(fd);
   }
 
-  #attachBind(op: BindOp, tree: number): void {
+  #attachBind(op: BindOp, source: BindSource): void {
+    const tree = copyNow(op, source);
     try {
       attachTree(this.rootFd, op, tree);
     } finally {
       close(tree);
+      if (tree !== source.fd) close(source.fd);
     }
   }
 
@@ -163,6 +197,16 @@ export class RootfsBuilder {
     } catch (error) {
       throw explain(error, op === "mask" ? `mask ${target}` : `make ${target} read-only`);
     }
+  }
+}
+
+/** A copy that is as young as can be; the early one itself where the kernel copies no detached tree. */
+function copyNow(op: BindOp, { fd, isCopy }: BindSource): number {
+  try {
+    return cloneTree(fd, "", op.recursive);
+  } catch (error) {
+    if (isCopy && isErrno(error, "EINVAL", "EPERM")) return fd;
+    throw explain(error, `mount ${op.source} on ${op.target}`);
   }
 }
 

@@ -16,7 +16,7 @@ import { CLONE, setdomainname, sethostname, unshare } from "../linux/process.ts"
 import { Procfs } from "../linux/procfs.ts";
 import { bringLoopbackUp } from "../linux/socket.ts";
 import { isNew } from "../namespaces/namespaces.ts";
-import { cloneBindSources, RootfsBuilder } from "../rootfs/apply.ts";
+import { openBindSources, RootfsBuilder } from "../rootfs/apply.ts";
 import type { MountOp } from "../rootfs/plan.ts";
 import type { InitPlan, RootSource } from "./init_plan.ts";
 import type { Spec } from "./spec.ts";
@@ -28,12 +28,12 @@ interface Waiting {
   readonly rootfs: RootfsBuilder;
   readonly late: readonly MountOp[];
   readonly shown: readonly MountOp[];
-  readonly sources: ReturnType<typeof cloneBindSources>;
+  readonly sources: ReturnType<typeof openBindSources>;
 }
 
 /** What of the host is mounted, held by descriptors. */
 export interface HostTrees {
-  readonly sources: ReturnType<typeof cloneBindSources>;
+  readonly sources: ReturnType<typeof openBindSources>;
   /** the root, if it is a directory; and where it is attached */
   readonly tree?: number;
   readonly target?: number;
@@ -45,7 +45,10 @@ export interface HostTrees {
  */
 export function openHostTrees(plan: InitPlan): HostTrees {
   const { shown } = splitPlan(plan);
-  const sources = cloneBindSources(plan.mounts.filter((op) => !shown.includes(op)));
+  const sources = openBindSources(
+    plan.mounts.filter((op) => !shown.includes(op)),
+    plan.attachAt,
+  );
   if (plan.root.kind === "mount") return { sources };
   const tree = cloneRoot(plan.root.path, plan.spec);
   return { sources, tree, target: open(plan.attachAt, O.O_PATH | O.O_DIRECTORY) };
@@ -67,7 +70,7 @@ export function finishRoot(plan: InitPlan, waiting: Waiting): void {
   const { rootFd, rootfs, late, shown, sources } = waiting;
   for (const file of plan.joinFiles) writeControl(file, "0");
   if (isNew(plan.spec.linux.namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
-  rootfs.apply(late, new Map([...sources, ...cloneBindSources(shown)]));
+  rootfs.apply(late, new Map([...sources, ...openBindSources(shown, plan.attachAt)]));
   makeWorkingDirectory(rootFd, plan.spec.process.cwd);
 }
 

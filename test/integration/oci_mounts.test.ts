@@ -337,6 +337,33 @@ describe("mapped ids", () => {
 });
 
 describe("sources and targets", () => {
+  asRoot("mountinfo lists mounts in their order, whatever was copied early", async () => {
+    const names = ["first", "second", "third", "fourth", "fifth"];
+    const source = directory("ordered");
+    const tmpfs = { type: "tmpfs", source: "tmpfs" };
+    const kinds = [
+      tmpfs,
+      { source, options: ["bind"] },
+      tmpfs,
+      { source, options: ["rbind", "rshared"] },
+      tmpfs,
+    ];
+    const mounts = names.map((name, index) => ({ destination: `/${name}`, ...kinds[index] }));
+    const script =
+      'sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* $PWD/\\([^ ]*\\) .*|\\1|p" /proc/self/mountinfo';
+    expect((await output({ mounts }, script)).split("\n")).toEqual(names);
+  });
+
+  asRoot("the whole of the host as a source does not show what the container mounts", async () => {
+    const mounts = [
+      { destination: "/t", type: "tmpfs", source: "tmpfs" },
+      { destination: "/host", source: "/", options: ["rbind"] },
+    ];
+    const script =
+      'touch t/file; ls host$PWD/t; grep -c "$PWD/host$PWD" /proc/self/mountinfo || true';
+    expect(await output({ mounts }, script)).toBe("0");
+  });
+
   asRoot("a source is relative to the bundle", async () => {
     const bundle = directory("bundle");
     mkdirSync(join(bundle, "data"));
