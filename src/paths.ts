@@ -8,7 +8,10 @@ export interface Paths {
   readonly run: string;
 }
 
-/** `/var/lib/mydocker` and `/run/mydocker`, unless MYDOCKER_ROOT and MYDOCKER_RUN name others. */
+/**
+ * `/var/lib/mydocker` and `/run/mydocker`, unless MYDOCKER_ROOT and MYDOCKER_RUN name others. What
+ * somebody keeps apart must not end in the usual place: a relative path is one from here.
+ */
 export function statePaths(env: Readonly<Record<string, string | undefined>> = process.env): Paths {
   return {
     root: absolute(env["MYDOCKER_ROOT"]) ?? "/var/lib/mydocker",
@@ -18,5 +21,6 @@ export function statePaths(env: Readonly<Record<string, string | undefined>> = p
 
 function absolute(path: string | undefined): string | undefined {
   if (path === undefined || path === "") return undefined;
-  return path.startsWith("/") ? path.replace(/\/+$/, "") || "/" : undefined;
+  const trimmed = path.replace(/\/+$/, "") || "/";
+  return trimmed.startsWith("/") ? trimmed : `${process.cwd()}/${trimmed}`;
 }

@@ -4,8 +4,8 @@
  * Why not `node:util` or citty: both accept what Docker refuses, and neither stops at the image.
  */
 import { UsageError } from "../errors.ts";
+import { quote } from "../quote.ts";
 import { type Option, type OptionTable, optionLabel, type Values } from "./option_table.ts";
-import { quote } from "./quote.ts";
 
 /** Where options end, and which of them are only known by name. */
 export interface ParseRules {
@@ -162,6 +162,10 @@ class Parser {
     }
     const text = value ?? this.#rest[this.#at++];
     if (text === undefined) throw new UsageError(`flag needs an argument: ${spelling}`);
+    if (option.type === "value" && option.unsetByEmpty && text === "") {
+      this.values.delete(name);
+      return;
+    }
     const result = parseValue(name, option, text);
     if (option.type === "list") (this.values.get(name) as unknown[]).push(result);
     else this.values.set(name, result);

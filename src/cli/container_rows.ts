@@ -1,7 +1,7 @@
 /** Containers as the fields that `ps` shows. */
 import type { ContainerState, ContainerSummary } from "../engine/list.ts";
+import { quote } from "../quote.ts";
 import { ellipsis, humanAge, listedTime } from "./human.ts";
-import { quote } from "./quote.ts";
 
 /** What the table calls each field. */
 export const CONTAINER_HEADINGS = {

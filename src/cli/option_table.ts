@@ -41,6 +41,8 @@ interface ValueBase extends OptionBase {
 /** `--name x`; when it is repeated the last one counts. */
 export interface ValueOption extends ValueBase {
   readonly type: "value";
+  /** An empty value, as of an unset variable in a script, is as good as no option. */
+  readonly unsetByEmpty?: boolean;
 }
 
 /** `-e A=1 -e B=2`: every one counts, in the order given. */

@@ -53,6 +53,14 @@ test("nothing asked for is Docker's default", () => {
   });
 });
 
+test("a text that is empty is as good as not given, as in Docker", () => {
+  const texts = "cidfile cpuset-cpus cpuset-mems domainname hostname name stop-signal workdir";
+  const args = texts.split(" ").map((name) => `--${name}=`);
+  expect(compose(...args)).toEqual(compose());
+  expect(compose("--name", "box", "--name", "")).toEqual(compose());
+  expect(() => compose("--memory=")).toThrow("invalid size: ''");
+});
+
 test("the image and its command are the positionals, options behind them the command's", () => {
   expect(compose("-it", "alpine", "sh", "-c", "-t")).toMatchObject({
     image: "alpine",

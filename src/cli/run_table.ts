@@ -38,6 +38,7 @@ export const RUN_OPTIONS = {
   },
   cidfile: {
     type: "value",
+    unsetByEmpty: true,
     value: "file",
     description: "Write the container's id to a file",
     complete: "file",
@@ -71,6 +72,7 @@ export const RUN_OPTIONS = {
   },
   "cpuset-cpus": {
     type: "value",
+    unsetByEmpty: true,
     seed: "cpuset",
     value: "list",
     description: "CPUs it may run on, such as 0-2,4",
@@ -78,6 +80,7 @@ export const RUN_OPTIONS = {
   },
   "cpuset-mems": {
     type: "value",
+    unsetByEmpty: true,
     value: "list",
     description: "Memory nodes it may use, such as 0-1",
     parse: parseCpuList,
@@ -97,6 +100,7 @@ export const RUN_OPTIONS = {
   },
   domainname: {
     type: "value",
+    unsetByEmpty: true,
     value: "name",
     description: "NIS domain name of the container",
     parse: parseHostname,
@@ -126,6 +130,7 @@ export const RUN_OPTIONS = {
   },
   hostname: {
     type: "value",
+    unsetByEmpty: true,
     short: "h",
     value: "name",
     description: "Host name of the container",
@@ -188,6 +193,7 @@ export const RUN_OPTIONS = {
   },
   name: {
     type: "value",
+    unsetByEmpty: true,
     seed: "name",
     value: "name",
     description: "Name of the container",
@@ -266,6 +272,7 @@ export const RUN_OPTIONS = {
   },
   "stop-signal": {
     type: "value",
+    unsetByEmpty: true,
     value: "signal",
     description: "Signal that asks the container to end",
     parse: parseSignal,
@@ -316,6 +323,7 @@ export const RUN_OPTIONS = {
   },
   workdir: {
     type: "value",
+    unsetByEmpty: true,
     short: "w",
     value: "directory",
     description: "Working directory in the container",

@@ -5,6 +5,7 @@
 
 import { MydockerError } from "../errors.ts";
 import { decodeBytes } from "../ffi/bytes.ts";
+import { quote } from "../quote.ts";
 
 /** Bytes that are no tar archive, or one that we refuse. */
 export class TarError extends MydockerError {
@@ -15,7 +16,7 @@ export const BLOCK = 512;
 
 /** A name for a message: quoted, and not longer than a line or two whatever the archive says. */
 export function quoteName(name: string): string {
-  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
+  return quote(name.length > 200 ? `${name.slice(0, 200)}…` : name);
 }
 
 /** A header's fields as they are written, before PAX and GNU extensions change them. */

@@ -4,6 +4,7 @@ import { isErrno, type SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { close, O, open, read } from "../linux/fd.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, type Stat, statIfExists } from "../linux/file.ts";
+import { quote } from "../quote.ts";
 
 /** Why a command cannot be run, and the exit code for it: 127 not found, 126 found but not runnable. */
 export interface ExecProblem {
@@ -35,7 +36,7 @@ export function findExecutable(
       exitCode: 126,
     };
   return {
-    problem: `exec: ${JSON.stringify(command)}: executable file not found in $PATH`,
+    problem: `exec: ${quote(command)}: executable file not found in $PATH`,
     exitCode: 127,
   };
 }
@@ -114,7 +115,7 @@ export function explainExec(path: string, error: SysError): ExecProblem {
     const interpreter = line.split(/[ \t]/)[0] ?? "";
     if (interpreter.endsWith("\r"))
       return say(
-        `bad interpreter ${JSON.stringify(interpreter)}: the script has Windows line ends (CRLF); convert it with dos2unix`,
+        `bad interpreter ${quote(interpreter)}: the script has Windows line ends (CRLF); convert it with dos2unix`,
       );
     if (statIfExists(interpreter) === undefined)
       return say(`bad interpreter: ${interpreter}: no such file or directory`);

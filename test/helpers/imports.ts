@@ -18,7 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** Importable from anywhere, and importing nothing of ours. */
-const COMMON = ["errors.ts", "paths.ts", "log.ts"];
+const COMMON = ["errors.ts", "paths.ts", "log.ts", "quote.ts"];
 
 /** The part of the architecture that a file belongs to: its first folder, or its own name. */
 function partOf(path: string): string {

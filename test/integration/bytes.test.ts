@@ -124,6 +124,13 @@ describe("file names", () => {
     expect(out).toBe(`content\n${hex("/data/")}${name.toString("hex")}0amade`);
   });
 
+  test("are told apart in errors, also by the name of a command that is not found", async () => {
+    const script = `"$MYDOCKER" run --rm busybox $'no\\n\\"\\xff\\xfe'`;
+    const { exitCode, err } = await engine.bash(script);
+    expect(exitCode).toBe(127);
+    expect(err).toContain('exec: "no\\n\\"\\xff\\xfe": executable file not found in $PATH');
+  });
+
   test("of the root file system, the command and its folder may be any bytes", async () => {
     const script = `
       d="$PWD/root"${quoted(name)}; mkdir -p "$d/bin"

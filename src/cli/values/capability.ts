@@ -1,7 +1,7 @@
 /** `--cap-add` and `--cap-drop`. */
 import { CAPABILITIES } from "../../capabilities/capabilities.ts";
 import { UsageError } from "../../errors.ts";
-import { quote } from "../quote.ts";
+import { quote } from "../../quote.ts";
 
 /** `net_admin`, `CAP_NET_ADMIN`, `all`. @returns `CAP_NET_ADMIN`, or `ALL` */
 export function parseCapability(text: string): string {

@@ -1,7 +1,7 @@
 /** Namespace modes, as far as this version has them. */
 import type { RunOptions } from "../../engine/run_options.ts";
 import { UsageError } from "../../errors.ts";
-import { quote } from "../quote.ts";
+import { quote } from "../../quote.ts";
 
 /** `--network`. */
 export function parseNetwork(text: string): RunOptions["network"] {

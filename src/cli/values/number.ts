@@ -1,6 +1,6 @@
 /** Numbers on the command line. */
 import { UsageError } from "../../errors.ts";
-import { quote } from "../quote.ts";
+import { quote } from "../../quote.ts";
 
 /** A decimal integer, with the words of Go's strconv.ParseInt for what is not one. */
 export function parseInteger(text: string): number {

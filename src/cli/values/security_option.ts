@@ -4,7 +4,7 @@ import { MydockerError, UsageError } from "../../errors.ts";
 import { SysError } from "../../ffi/call.ts";
 import { errnoText } from "../../ffi/errno.ts";
 import { ifExists, readFile, statIfExists } from "../../linux/file.ts";
-import { quote } from "../quote.ts";
+import { quote } from "../../quote.ts";
 
 /** What one option asks for. */
 export type SecurityOption =

@@ -1,7 +1,7 @@
 /** `--ulimit TYPE=SOFT[:HARD]`, as github.com/docker/go-units reads it. */
 import type { UlimitRequest } from "../../engine/run_options.ts";
 import { UsageError } from "../../errors.ts";
-import { quote } from "../quote.ts";
+import { quote } from "../../quote.ts";
 
 /** RLIM_INFINITY of sys/resource.h, as near as a number comes: from 2^63 up it is meant. */
 const UNLIMITED = 2 ** 64;
