@@ -63,6 +63,8 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
       shmSize: values["shm-size"] || undefined,
       oomScoreAdj: adjustment,
       cgroupParent: values["cgroup-parent"],
+      cgroupns: values.cgroupns,
+      userns: values.userns,
       stopSignal: values["stop-signal"],
       cidfile: values.cidfile === undefined ? undefined : absolutePath(values.cidfile, getcwd()),
     }),

@@ -1,4 +1,4 @@
-/** The options of `run`, with Docker's names and letters, and the seed project's. */
+/** Table of the options of `run`, with Docker's names and letters, and the seed project's. */
 import { getcwd } from "../linux/file.ts";
 import type { OptionTable } from "./option_table.ts";
 import { parseCapability } from "./values/capability.ts";
@@ -6,7 +6,14 @@ import { parseCgroupParent } from "./values/cgroup.ts";
 import { parseCpuList } from "./values/cpuset.ts";
 import { parseDevice, parseDeviceRule } from "./values/device.ts";
 import { parseContainerName, parseHostname, parseWorkdir } from "./values/identity.ts";
-import { parseIpc, parseNetwork, parsePid, parseUts } from "./values/isolation.ts";
+import {
+  parseCgroupns,
+  parseIpc,
+  parseNetwork,
+  parsePid,
+  parseUserns,
+  parseUts,
+} from "./values/isolation.ts";
 import { parseEnv, parseLabel, parseSysctl } from "./values/key_values.ts";
 import { parseMount } from "./values/mount.ts";
 import { parseCpus, parseInteger } from "./values/number.ts";
@@ -29,6 +36,13 @@ export const RUN_OPTIONS = {
     value: "capability",
     description: "Drop a Linux capability, or ALL",
     parse: parseCapability,
+  },
+  cgroupns: {
+    type: "value",
+    value: "mode",
+    description: "Cgroup namespace: private (default with cgroup v2) or host (with v1)",
+    parse: parseCgroupns,
+    complete: ["private", "host"],
   },
   "cgroup-parent": {
     type: "value",
@@ -306,6 +320,13 @@ export const RUN_OPTIONS = {
     value: "user[:group]",
     description: "User to run as, names or numbers",
   },
+  userns: {
+    type: "value",
+    value: "mode",
+    description: "User namespace: host, or private (ids of the container are others on the host)",
+    parse: parseUserns,
+    complete: ["private", "host"],
+  },
   uts: {
     type: "value",
     value: "mode",
@@ -338,7 +359,6 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   attach: "a",
   "blkio-weight": "",
   "blkio-weight-device": "",
-  cgroupns: "",
   "cpu-rt-period": "",
   "cpu-rt-runtime": "",
   detach: "d",
@@ -384,7 +404,6 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   "stop-timeout": "",
   "storage-opt": "",
   "use-api-socket": "",
-  userns: "",
   "volume-driver": "",
   "volumes-from": "",
 };

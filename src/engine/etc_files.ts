@@ -1,9 +1,10 @@
 /** /etc/hostname, /etc/hosts and /etc/resolv.conf of a container: files of its own, as Docker's. */
 import { encodeBytes } from "../ffi/bytes.ts";
-import { close, O, open, writeAll } from "../linux/fd.ts";
-import { ifExists, readFile, unlinkIfExists } from "../linux/file.ts";
+import { AT_FDCWD, close, O, open, writeAll } from "../linux/fd.ts";
+import { chownAt, ifExists, readFile, unlinkIfExists } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import type { Mount } from "../runtime/spec.ts";
+import type { IdRange } from "./id_range.ts";
 import type { RunOptions } from "./run_options.ts";
 import { etcDirectory } from "./state_directories.ts";
 
@@ -31,12 +32,13 @@ export function etcMounts(paths: Paths, id: string): Mount[] {
   }));
 }
 
-/** Writes the files. */
+/** Writes the files. @param owner whose root they belong to, unless the host's */
 export function writeEtcFiles(
   paths: Paths,
   id: string,
   options: Pick<RunOptions, "network">,
   hostname: string,
+  owner?: IdRange,
 ): void {
   const onHost = options.network === "host";
   const files: Record<(typeof NAMES)[number], string> = {
@@ -49,6 +51,7 @@ export function writeEtcFiles(
     const fd = open(path, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o644);
     try {
       writeAll(fd, encodeBytes(files[name]), path);
+      if (owner !== undefined) chownAt(AT_FDCWD, path, owner.uid.hostID, owner.gid.hostID);
     } finally {
       close(fd);
     }

@@ -17,6 +17,7 @@ import {
 import { permittedCapabilities } from "../linux/process.ts";
 import type { Device } from "../runtime/spec.ts";
 import type { HostNodes } from "./device_options.ts";
+import type { IdFiles } from "./id_range.ts";
 
 /** The capabilities that this process holds. */
 export function ownCapabilities(): string[] {
@@ -103,3 +104,14 @@ export const hostNodes: HostNodes = {
     }
   },
 };
+
+/** The files that say whose ids are whose; empty if they are not there. */
+export function idFiles(): IdFiles {
+  const text = (name: string) => ifExists(() => readFile(`/etc/${name}`)) ?? "";
+  return {
+    subuid: text("subuid"),
+    subgid: text("subgid"),
+    passwd: text("passwd"),
+    group: text("group"),
+  };
+}

@@ -14,6 +14,8 @@ export type MountRequest =
       readonly propagation?: "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
       /** false only with `bind-nonrecursive` */
       readonly recursive: boolean;
+      /** Ids of the container's user namespace are the same ids on disk. */
+      readonly idmap?: boolean;
     }
   | {
       readonly type: "tmpfs";
@@ -113,6 +115,10 @@ export interface RunOptions {
   readonly pid: "private" | "host";
   readonly ipc: "private" | "host";
   readonly uts: "private" | "host";
+  /** the host's when absent */
+  readonly userns?: "private" | "host";
+  /** private with cgroup v2, the host's with v1 when absent */
+  readonly cgroupns?: "private" | "host";
   readonly capAdd: readonly string[];
   readonly capDrop: readonly string[];
   readonly ulimits: readonly UlimitRequest[];

@@ -101,6 +101,24 @@ describe("namespaces", () => {
     ]);
   });
 
+  test("of cgroups is new with version 2 only, unless it is asked for", () => {
+    expect(types({ privileged: true })).toContain("cgroup");
+    expect(types({ cgroupns: "host" })).not.toContain("cgroup");
+    expect(types({ cgroupns: "private" })).toContain("cgroup");
+  });
+
+  test("of users has a range of ids, and not what is the host's", () => {
+    expect(types({ userns: "private" })).toContain("user");
+    expect(types({ userns: "host" })).not.toContain("user");
+    for (const host of [{ network: "host" }, { pid: "host" }, { ipc: "host" }] as const)
+      expect(() => build({ userns: "private", ...host })).toThrow("cannot share the host's");
+    expect(() => build({ userns: "private", privileged: true })).toThrow("privileged mode");
+    const cgroups = build({ userns: "private", cgroupns: "host" }).mounts.find(
+      ({ destination }) => destination === "/sys/fs/cgroup",
+    );
+    expect(cgroups?.type).toBe("bind");
+  });
+
   test("a host name needs one of its own", () => {
     expect(build({ hostname: "web" }).hostname).toBe("web");
     expect(build({ uts: "host" }).hostname).toBeUndefined();

@@ -12,6 +12,7 @@ import {
   MASKED_PATHS,
   READONLY_PATHS,
 } from "./defaults.ts";
+import type { IdRange } from "./id_range.ts";
 import type { MountRequest, RunOptions } from "./run_options.ts";
 import { sysctlsOf } from "./sysctl_options.ts";
 
@@ -50,6 +51,8 @@ export interface SpecRequest {
   readonly devices: readonly Device[];
   /** /etc/hostname, /etc/hosts and /etc/resolv.conf: files of the host */
   readonly etcFiles: readonly Mount[];
+  /** of a user namespace of its own */
+  readonly ids?: IdRange;
 }
 
 /**
@@ -80,6 +83,7 @@ export function buildSpec(request: SpecRequest): Spec {
   if (options.uts === "host" && options.hostname !== undefined) {
     throw new MydockerError("conflicting options: hostname and the UTS mode", { exitCode: 125 });
   }
+  checkUserNamespace(options);
   return {
     ociVersion: "1.3.0",
     process: buildProcess(request, hostname ?? host.hostname),
@@ -91,8 +95,8 @@ export function buildSpec(request: SpecRequest): Spec {
     annotations: {},
     linux: {
       namespaces: buildNamespaces(options, host),
-      uidMappings: [],
-      gidMappings: [],
+      uidMappings: request.ids === undefined ? [] : [request.ids.uid],
+      gidMappings: request.ids === undefined ? [] : [request.ids.gid],
       netDevices: {},
       cgroupsPath: request.cgroupsPath,
       resources: request.resources,
@@ -102,6 +106,22 @@ export function buildSpec(request: SpecRequest): Spec {
       readonlyPaths: isOpen(options) ? [] : READONLY_PATHS,
     },
   };
+}
+
+/** As Docker with `userns-remap`; an IPC namespace of the host has message queues that are not to be mounted. */
+function checkUserNamespace(options: RunOptions): void {
+  if (options.userns !== "private") {
+    const mapped = options.mounts.find((mount) => mount.type === "bind" && mount.idmap === true);
+    if (mapped === undefined) return;
+    const what = `cannot map the ids of ${mapped.target}: the container has those of the host`;
+    throw new MydockerError(what, { exitCode: 125, hint: "add --userns private" });
+  }
+  const message = options.privileged
+    ? "privileged mode is incompatible with user namespaces: you must run the container in the host's with --userns host"
+    : (["network", "pid", "ipc"] as const)
+        .filter((kind) => options[kind] === "host")
+        .map((kind) => `cannot share the host's ${kind} namespace with --userns private`)[0];
+  if (message !== undefined) throw new MydockerError(message, { exitCode: 125 });
 }
 
 function buildProcess({ options, image, host }: SpecRequest, hostname: string): Process {
@@ -146,7 +166,9 @@ function buildNamespaces(options: RunOptions, host: HostFacts): NamespaceEntry[]
   if (options.uts !== "host") namespaces.push({ type: "uts" });
   if (options.pid !== "host") namespaces.push({ type: "pid" });
   if (options.ipc !== "host") namespaces.push({ type: "ipc" });
-  if (host.cgroupVersion === 2 && !options.privileged) namespaces.push({ type: "cgroup" });
+  const cgroupns = options.cgroupns ?? (host.cgroupVersion === 2 ? "private" : "host");
+  if (cgroupns === "private") namespaces.push({ type: "cgroup" });
+  if (options.userns === "private") namespaces.push({ type: "user" });
   return namespaces;
 }
 
@@ -177,17 +199,7 @@ function buildMounts({ options, host, etcFiles }: SpecRequest): Mount[] {
     }
     taken.set(destination, mount);
   }
-  const cgroups =
-    host.cgroupMounts.length > 0
-      ? host.cgroupMounts
-      : [
-          {
-            destination: "/sys/fs/cgroup",
-            type: "cgroup2",
-            source: "cgroup",
-            options: CGROUP_OPTIONS,
-          },
-        ];
+  const cgroups = host.cgroupMounts.length > 0 ? host.cgroupMounts : [unifiedMount(options)];
   const defaults: Mount[] = [];
   const inside: Mount[] = [];
   for (const mount of [...DEFAULT_MOUNTS, ...cgroups]) {
@@ -202,6 +214,14 @@ function buildMounts({ options, host, etcFiles }: SpecRequest): Mount[] {
   const files = etcFiles.filter(({ destination }) => !taken.has(destination));
   const others = [...inside, ...files, ...asked];
   return [...defaults, ...others.toSorted((a, b) => depth(a) - depth(b))];
+}
+
+/** cgroup v2. Whose cgroup namespace is the host's may mount that in the host's user namespace only. */
+function unifiedMount({ cgroupns, userns }: RunOptions): Mount {
+  const destination = "/sys/fs/cgroup";
+  return userns === "private" && cgroupns === "host"
+    ? { destination, type: "bind", source: destination, options: ["rbind", ...CGROUP_OPTIONS] }
+    : { destination, type: "cgroup2", source: "cgroup", options: CGROUP_OPTIONS };
 }
 
 /** Whether one of Docker's mounts is had inside of one of the caller's. */
@@ -256,6 +276,7 @@ function toMount(request: MountRequest): Mount {
     request.propagation ?? "rprivate",
     ...(request.readonly ? ["ro"] : []),
     ...(request.readonly && request.recursive ? ["rro"] : []),
+    ...(request.idmap === true ? ["idmap"] : []),
   ];
   return { destination, type: "bind", source: request.source, options };
 }

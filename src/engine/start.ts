@@ -6,6 +6,7 @@ import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { turnEventLoop } from "../ffi/event_loop.ts";
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_STATX_DONT_SYNC,
   close,
@@ -17,12 +18,13 @@ import {
   read,
   writeAll,
 } from "../linux/fd.ts";
-import { makeDirectories, statIfExists } from "../linux/file.ts";
+import { chownAt, makeDirectories, statIfExists } from "../linux/file.ts";
 import { SIGNALS } from "../linux/process.ts";
 import { identify } from "../linux/process_identity.ts";
 import { getWindowSize } from "../linux/tty.ts";
+import { isNew } from "../namespaces/namespaces.ts";
 import { planRootfs } from "../rootfs/plan.ts";
-import type { InitPlan } from "../runtime/init_plan.ts";
+import type { InitPlan, RootSource } from "../runtime/init_plan.ts";
 import { launching, type Started } from "../runtime/launch.ts";
 import { LaunchError } from "../runtime/launch_error.ts";
 import type { Mount, Spec } from "../runtime/spec.ts";
@@ -36,10 +38,12 @@ import type { Pipes } from "./foreground.ts";
 import {
   hostName,
   hostNodes,
+  idFiles,
   ownCapabilities,
   possibleProcessors,
   usualOomScoreAdj,
 } from "./host_facts.ts";
+import { type IdRange, rangeOf } from "./id_range.ts";
 import type { Ownership } from "./ownership.ts";
 import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -47,6 +51,15 @@ import type { SignalQueue } from "./signals.ts";
 import { buildSpec } from "./spec_builder.ts";
 import { attachPoint } from "./state_directories.ts";
 import { warmUp } from "./warm_up.ts";
+
+type MountedRoot = RootSource & { readonly kind: "mount" };
+
+/** What is started, and in what. */
+interface Configured {
+  readonly spec: Spec;
+  readonly seccomp: CompiledFilter | undefined;
+  readonly rootFs: RootSource;
+}
 
 /** A container whose command is running. */
 export interface RunningContainer extends Started {
@@ -77,6 +90,7 @@ export async function startContainer(
     devices: devices.rules,
   };
   const cgroup = planCgroup(layout, cgroupsPath, resources);
+  const ids = options.userns === "private" ? rangeOf(id, idFiles()) : undefined;
   const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
   const capabilities = ownCapabilities();
   const spec = buildSpec({
@@ -87,6 +101,7 @@ export async function startContainer(
     resources,
     devices: devices.nodes,
     etcFiles: etcMounts(paths, id),
+    ...(ids === undefined ? {} : { ids }),
     host: {
       hostname,
       capabilities,
@@ -102,22 +117,31 @@ export async function startContainer(
   using streams = new DisposableStack();
   const { theirs, ours } = openStreams(options, streams);
   if (ours !== undefined) streams.defer(() => showRest(ours.stderr));
-  const launch = launchOn(container, { spec, seccomp }, cgroup, theirs, () => {
+  if (ids !== undefined) {
+    // Only what belongs to an id of its own can its root give away, or open again as /dev/stdout.
+    for (const fd of theirs ?? []) chownAt(fd, "", ids.uid.hostID, ids.gid.hostID, AT_EMPTY_PATH);
+  }
+  const makeRest = () => {
     cgroup.create();
     cgroup.apply(spec.linux.resources);
-    writeEtcFiles(paths, id, options, hostname);
-  });
+    writeEtcFiles(paths, id, options, hostname, ids);
+  };
+  const overlay = planRoot(container);
+  const rootFs =
+    ids === undefined ? overlay : await mapRoot(container, overlay, ids, signals, streams);
+  const launch = launchOn(container, { spec, seccomp, rootFs }, cgroup, theirs, makeRest);
   const started = await untilInterrupted(launch, signals);
   streams.move(); // ours stay open: they belong to whoever supervises the container
+  if (rootFs.kind === "tree") close(rootFs.tree);
   if (theirs !== undefined) for (const fd of theirs) close(fd);
   return { ...started, cgroup, ...(ours === undefined ? {} : { pipes: ours }) };
 }
 
 /** Init may hang, in a file system that does not answer for instance: signals end the start. */
-async function untilInterrupted(
-  launch: Generator<void, Started, void>,
+async function untilInterrupted<T>(
+  launch: Generator<void, T, void>,
   signals: SignalQueue,
-): Promise<Started> {
+): Promise<T> {
   for (let step = launch.next(); ; ) {
     if (step.done === true) return step.value;
     await turnEventLoop();
@@ -135,7 +159,7 @@ function interrupted(signal: number): MydockerError {
 
 function* launchOn(
   { ownership, paths, record, root, store }: CreatedContainer,
-  { spec, seccomp }: { spec: Spec; seccomp: CompiledFilter | undefined },
+  { spec, seccomp, rootFs }: Configured,
   cgroup: Cgroup,
   stdio: [number, number, number] | undefined,
   makeRest: () => void,
@@ -148,20 +172,17 @@ function* launchOn(
   const isMade = ({ source }: Mount) => made.includes(source);
   const directory = store.directory(record.id);
   const windowSize = options.tty ? (getWindowSize(0) ?? getWindowSize(1)) : undefined;
+  // Ids of a user namespace may not look into our directories, nor write to cgroup files.
+  const mapped = isNew(spec.linux.namespaces, "user");
   try {
+    if (mapped) makeRest();
     const plan: InitPlan = {
       spec,
       mounts: planRootfs(spec),
-      root: {
-        kind: "mount",
-        type: "overlay",
-        source: "overlay",
-        flags: 0,
-        data: planOverlay(root.layers, directory),
-      },
+      root: rootFs,
       attachAt: attachPoint(paths),
-      joinFiles: cgroup.joinFiles,
-      awaits: spec.mounts.filter(isMade).map(({ destination }) => destination),
+      joinFiles: mapped ? [] : cgroup.joinFiles,
+      awaits: mapped ? [] : spec.mounts.filter(isMade).map(({ destination }) => destination),
       ...(stdio === undefined ? {} : { stdio }),
       stdinIsPipe: options.interactive,
       ...(windowSize === undefined ? {} : { windowSize }),
@@ -177,20 +198,54 @@ function* launchOn(
     return yield* launching(plan, {
       meanwhile: (pid) => {
         noteInit(ownership, pid);
-        makeRest();
+        if (!mapped) makeRest();
       },
+      ...(mapped ? { forked: (pid: number) => cgroup.add(pid) } : {}),
       afterwards: () => {
         store.writeConfig(record.id, spec);
         warmUp();
       },
     });
   } catch (error) {
-    if (!(error instanceof LaunchError)) throw error;
-    const { message, exitCode } = error;
-    const explained = /^mount overlay /.test(message)
-      ? explainOverlay(directory, root.layers)
-      : undefined;
-    throw explained ?? new MydockerError(message, { exitCode, cause: error });
+    throw explainFailure(error, directory, root.layers);
+  }
+}
+
+function explainFailure(error: unknown, directory: string, layers: readonly string[]): unknown {
+  if (!(error instanceof LaunchError)) return error;
+  const { message, exitCode } = error;
+  const explained = /^mount overlay /.test(message) ? explainOverlay(directory, layers) : undefined;
+  return explained ?? new MydockerError(message, { exitCode, cause: error });
+}
+
+/** The container's own layer on those of its image. */
+function planRoot({ record, root, store }: CreatedContainer): MountedRoot {
+  return {
+    kind: "mount",
+    type: "overlay",
+    source: "overlay",
+    flags: 0,
+    data: planOverlay(root.layers, store.directory(record.id)),
+  };
+}
+
+/** The same with the ids of a user namespace. It is held until `streams` are disposed of. */
+async function mapRoot(
+  { paths, record, root: { layers }, store }: CreatedContainer,
+  root: MountedRoot,
+  { uid, gid }: IdRange,
+  signals: SignalQueue,
+  streams: DisposableStack,
+): Promise<RootSource> {
+  const { mountMappedRoot } = await import("../runtime/mapped_root.ts");
+  const map = { uid: [uid], gid: [gid], recursive: false };
+  try {
+    const mounting = mountMappedRoot({ root, map, at: attachPoint(paths) });
+    const tree = await untilInterrupted(mounting, signals);
+    streams.defer(() => close(tree));
+    return { kind: "tree", tree };
+  } catch (error) {
+    throw explainFailure(error, store.directory(record.id), layers);
   }
 }
 

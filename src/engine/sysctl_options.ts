@@ -19,7 +19,7 @@ const NETWORK_DEFAULTS: Readonly<Record<string, string>> = {
  * @throws {MydockerError} for a value that is not the container's own: it would change the host
  */
 export function sysctlsOf(
-  options: Pick<RunOptions, "sysctls" | "network" | "ipc" | "uts">,
+  options: Pick<RunOptions, "sysctls" | "network" | "ipc" | "uts" | "userns">,
 ): Record<string, string> {
   for (const name of Object.keys(options.sysctls)) {
     if (!/^[A-Za-z0-9_./-]+$/.test(name) || name.includes("..") || name.startsWith("/")) {
@@ -45,7 +45,9 @@ export function sysctlsOf(
       });
     }
   }
-  return options.network === "host"
-    ? { ...options.sysctls }
-    : { ...NETWORK_DEFAULTS, ...options.sysctls };
+  if (options.network === "host") return { ...options.sysctls };
+  // Every group of a user namespace of 65536 ids: there are no others to name.
+  const groups = { "net.ipv4.ping_group_range": "0 65535" };
+  const own = options.userns === "private" ? groups : {};
+  return { ...NETWORK_DEFAULTS, ...own, ...options.sysctls };
 }

@@ -66,6 +66,10 @@ const prototypes = {
   // long syscall(SYS_setresuid, uid_t, uid_t, uid_t): the calling thread only, which is all there is after fork
   setresuid: { symbol: "syscall", args: [LONG, "u32", "u32", "u32"], returns: LONG },
   setresgid: { symbol: "syscall", args: [LONG, "u32", "u32", "u32"], returns: LONG },
+  // int setfsuid(uid_t fsuid);
+  setfsuid: { args: ["i32"], returns: "i32" },
+  // int setfsgid(gid_t fsgid);
+  setfsgid: { args: ["i32"], returns: "i32" },
   // long syscall(SYS_setgroups, size_t size, const gid_t *list);
   setgroups: { symbol: "syscall", args: [LONG, ULONG, "ptr"], returns: LONG },
   // long syscall(SYS_capset, cap_user_header_t hdrp, const cap_user_data_t datap);

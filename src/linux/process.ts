@@ -76,6 +76,21 @@ export function unshare(flags: number): void {
   check("unshare", { flags: new Flags(CLONE, flags) }, libc.unshare(flags));
 }
 
+export const PR_SET_SECUREBITS = 28;
+/** A change of user leaves capabilities as they are (capabilities(7)). */
+export const SECBIT_NO_SETUID_FIXUP = 4;
+
+/** setfsuid(2), setfsgid(2), which do not say whether they have worked. @throws {Error} */
+export function setFileSystemIds(uid: number, gid: number): void {
+  for (const [name, set, id] of [
+    ["setfsgid", libc.setfsgid, gid],
+    ["setfsuid", libc.setfsuid, uid],
+  ] as const) {
+    set(id);
+    if (set(-1) !== id) throw new Error(`${name} ${id}: not permitted`);
+  }
+}
+
 /** setns(2). @param type one of CLONE_NEW*, or 0 for any */
 export function setns(fd: number, type = 0): void {
   check("setns", { fd, flags: new Flags(CLONE, type) }, libc.setns(fd, type));

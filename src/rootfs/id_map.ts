@@ -27,8 +27,8 @@ export function mapIds(tree: number, map: IdMap, what: string): void {
   }
 }
 
-/** @returns a descriptor of a user namespace with these mappings */
-function openMappedNamespace(map: IdMap): number {
+/** @returns a descriptor of a user namespace with these mappings, in which nobody is */
+export function openMappedNamespace(map: Pick<IdMap, "uid" | "gid">): number {
   const [wait, end] = pipe();
   const flags = CLONE.CLONE_NEWUSER;
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });

@@ -4,7 +4,7 @@ import type { CompiledFilter } from "../seccomp/filter.ts";
 import type { AccountRequest } from "./account.ts";
 import type { Spec } from "./spec.ts";
 
-/** How the root file system comes about: a fresh mount, or a directory. */
+/** How the root file system comes about: a fresh mount, one that is there, or a directory. */
 export type RootSource =
   | {
       readonly kind: "mount";
@@ -12,8 +12,10 @@ export type RootSource =
       readonly source: string;
       readonly flags: number;
       /** joined; a directory is opened in the container's mount namespace and named by descriptor */
-      readonly data: readonly (string | { readonly directory: string })[];
+      readonly data: readonly (string | { readonly directory: string; readonly mount?: string })[];
     }
+  /** a descriptor of a mount that is attached nowhere yet */
+  | { readonly kind: "tree"; readonly tree: number }
   | { readonly kind: "directory"; readonly path: string };
 
 /** Standard streams of the container's process; with a terminal there are none to give. */

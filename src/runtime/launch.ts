@@ -2,6 +2,7 @@
 import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close } from "../linux/fd.ts";
+import { writeControl } from "../linux/file.ts";
 import { CLONE, P_PIDFD, pidfdGetFd, waitExit } from "../linux/process.ts";
 import { messagePair, type receiveMessage } from "../linux/socket.ts";
 import { needsStage, writeIdMappings } from "../namespaces/join.ts";
@@ -142,11 +143,16 @@ function* follow(
   child: Child | ForkedChild,
   steps: LaunchSteps,
 ): Waiting<Started> {
-  const { namespaces, uidMappings, gidMappings } = plan.spec.linux;
+  const { linux, process } = plan.spec;
+  const { namespaces, uidMappings, gidMappings } = linux;
   return yield* awaitCommand(socket, child, steps, () => {
     if (isNew(namespaces, "user")) {
       writeIdMappings(child.pid, uidMappings, gidMappings);
       letGo(socket, "mapped");
+    }
+    // Its own file is not for a user namespace's root to write to: it may not be traced.
+    if (process.oomScoreAdj !== undefined && namespaces.some(({ type }) => type === "user")) {
+      writeControl(`/proc/${child.pid}/oom_score_adj`, String(process.oomScoreAdj));
     }
     steps.meanwhile?.(child.pid);
     steps.forked?.(child.pid);

@@ -50,7 +50,7 @@ export function openHostTrees(plan: InitPlan): HostTrees {
     plan.attachAt,
   );
   if (plan.root.kind === "mount") return { sources };
-  const tree = cloneRoot(plan.root.path, plan.spec);
+  const tree = plan.root.kind === "tree" ? plan.root.tree : cloneRoot(plan.root.path, plan.spec);
   return { sources, tree, target: open(plan.attachAt, O.O_PATH | O.O_DIRECTORY) };
 }
 
@@ -131,7 +131,9 @@ export function setUpNamespaces({ hostname, domainname, linux, process }: Spec):
   if (domainname !== undefined && isNew(namespaces, "uts")) setdomainname(domainname);
   const { oomScoreAdj } = process;
   using procfs = new Procfs();
-  if (oomScoreAdj !== undefined) procfs.write("self/oom_score_adj", String(oomScoreAdj));
+  const isMapped = namespaces.some(({ type }) => type === "user"); // launch.ts has written it
+  if (oomScoreAdj !== undefined && !isMapped)
+    procfs.write("self/oom_score_adj", String(oomScoreAdj));
   // Any procfs shows the values of the namespaces that the caller is in.
   for (const [name, value] of Object.entries(sysctl)) {
     procfs.write(`sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`, value);

@@ -58,7 +58,8 @@ function descriptorsOf({ kind, plan }: StageWork): number[] {
   const common = [...(streams.stdio ?? []), ...preserved];
   if (kind === "join") return [...common, plan.pidfd];
   const start = plan.startSocket === undefined ? [] : [plan.startSocket];
-  return [...common, ...mappedSources(plan.mounts), ...start];
+  const root = plan.root.kind === "tree" ? [plan.root.tree] : [];
+  return [...common, ...mappedSources(plan.mounts), ...root, ...start];
 }
 
 /**

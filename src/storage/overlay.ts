@@ -16,7 +16,13 @@ export function createUpperLayer(directory: string): void {
  * So a comma, a colon or a newline in a path means nothing, and many layers fit into the page that
  * mount(2) takes. They have to be opened in the mount namespace that the overlay is mounted in.
  */
-export type OptionPiece = string | { readonly directory: string };
+export type OptionPiece =
+  | string
+  | {
+      readonly directory: string;
+      /** what has to be of one mount with others; absent: the directory by itself */
+      readonly mount?: string;
+    };
 
 /**
  * The options of an overlay. Pure.
@@ -30,8 +36,8 @@ export function planOverlay(lower: readonly string[], directory: string): Option
     if (index > 0) pieces.push(":");
     pieces.push({ directory: path });
   });
-  pieces.push(",upperdir=", { directory: `${directory}/upper` });
-  pieces.push(",workdir=", { directory: `${directory}/work` });
+  pieces.push(",upperdir=", { directory: `${directory}/upper`, mount: directory });
+  pieces.push(",workdir=", { directory: `${directory}/work`, mount: directory });
   return pieces;
 }
 

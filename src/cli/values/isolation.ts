@@ -26,6 +26,23 @@ export function parseUts(text: string): RunOptions["uts"] {
   return parseMode(text, ["private", "host"], "UTS");
 }
 
+/** `--cgroupns`; empty: what the machine's version of cgroups has. */
+export function parseCgroupns(text: string): RunOptions["cgroupns"] {
+  return text === ""
+    ? undefined
+    : parseMode<"private" | "host">(text, ["private", "host"], "CGROUP");
+}
+
+/** `--userns`: Docker's `host`, and Podman's `private` and `auto`, which are the same here. */
+export function parseUserns(text: string): RunOptions["userns"] {
+  if (text === "") return "host";
+  if (/^(auto:.+|keep-id\b.*|nomap|ns:.+)$/.test(text))
+    throw new UsageError(`USER mode ${quote(text)} is not supported: use private or host`);
+  return text === "auto"
+    ? "private"
+    : parseMode<"private" | "host">(text, ["private", "host"], "USER");
+}
+
 /** Modes of Docker's that need another container, or a way to be joined by one. */
 const SHARED_MODES = /^(container:.+|shareable|none)$/;
 

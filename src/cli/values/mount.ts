@@ -20,11 +20,12 @@ const KEYS: Readonly<Record<string, string>> = {
   consistency: "consistency",
   "bind-propagation": "bind-propagation",
   "bind-nonrecursive": "bind-nonrecursive",
+  idmap: "idmap",
   "tmpfs-size": "tmpfs-size",
   "tmpfs-mode": "tmpfs-mode",
 };
 /** Keys that may stand without a value. */
-const SWITCHES = new Set(["readonly", "ro", "bind-nonrecursive"]);
+const SWITCHES = new Set(["readonly", "ro", "bind-nonrecursive", "idmap"]);
 
 /** One `--mount`. @param cwd the directory that `./x` starts from, absolute */
 export function parseMount(text: string, cwd: () => string): MountRequest {
@@ -88,10 +89,12 @@ function bind(
     createSource: false,
     recursive: !isOn(fields.get("bind-nonrecursive")),
     ...(propagation === undefined ? {} : { propagation }),
+    ...(isOn(fields.get("idmap")) ? { idmap: true } : {}),
   };
 }
 
 function tmpfsOptions(fields: ReadonlyMap<string, string>, context: string): string[] {
+  if (fields.has("idmap")) throw new UsageError(`${context}: idmap is for a bind`);
   if (fields.has("source")) throw new UsageError(`${context}: field Source must not be specified`);
   const options: string[] = [];
   if (isOn(fields.get("readonly"))) options.push("ro");

@@ -23,6 +23,8 @@ const MODES: Readonly<Record<string, string>> = {
   // SELinux labels: without SELinux, as here, they change nothing in Docker either.
   z: "label",
   Z: "label",
+  // Podman's
+  idmap: "ids",
   nocopy: "copy",
   // Only Docker Desktop heeds these.
   consistent: "consistency",
@@ -55,6 +57,7 @@ export function parseVolume(text: string, cwd: () => string): Bind {
     createSource: true,
     recursive: true,
     ...(propagation === undefined ? {} : { propagation }),
+    ...(options.includes("idmap") ? { idmap: true } : {}),
   };
 }
 
