@@ -24,7 +24,7 @@ const ONE_THREAD = [
 const PLAN = {
   spec: { process: {}, linux: { namespaces: [{ type: "mount" }, { type: "pid" }] } },
   mounts: [],
-  awaits: [],
+  lateFrom: 0,
   root: { kind: "directory", path: "/nonexistent" },
   attachAt: "/nonexistent",
 };

@@ -23,11 +23,11 @@ import { SIGNALS } from "../linux/process.ts";
 import { identify } from "../linux/process_identity.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { isNew } from "../namespaces/namespaces.ts";
-import { planRootfs } from "../rootfs/plan.ts";
+import { holdBack, planRootfs } from "../rootfs/plan.ts";
 import type { InitPlan, RootSource } from "../runtime/init_plan.ts";
 import { launching, type Started } from "../runtime/launch.ts";
 import { LaunchError } from "../runtime/launch_error.ts";
-import type { Mount, Spec } from "../runtime/spec.ts";
+import type { Spec } from "../runtime/spec.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
 import { explainOverlay, planOverlay } from "../storage/overlay.ts";
 import { cgroupMounts } from "./container_cgroup.ts";
@@ -165,11 +165,12 @@ function* launchOn(
   makeRest: () => void,
 ): Generator<void, Started, void> {
   const { options } = record;
-  const made = [
-    ...etcMounts(paths, record.id),
-    ...cgroup.members.map(({ directory }) => ({ source: directory })),
-  ].map(({ source }) => source);
-  const isMade = ({ source }: Mount) => made.includes(source);
+  const made = new Set(
+    [
+      ...etcMounts(paths, record.id),
+      ...cgroup.members.map(({ directory }) => ({ source: directory })),
+    ].map(({ source }) => source),
+  );
   const directory = store.directory(record.id);
   const windowSize = options.tty ? (getWindowSize(0) ?? getWindowSize(1)) : undefined;
   // Ids of a user namespace may not look into our directories, nor write to cgroup files.
@@ -178,11 +179,10 @@ function* launchOn(
     if (mapped) makeRest();
     const plan: InitPlan = {
       spec,
-      mounts: planRootfs(spec),
+      ...holdBack(planRootfs(spec), mapped ? new Set() : made),
       root: rootFs,
       attachAt: attachPoint(paths),
       joinFiles: mapped ? [] : cgroup.joinFiles,
-      awaits: mapped ? [] : spec.mounts.filter(isMade).map(({ destination }) => destination),
       ...(stdio === undefined ? {} : { stdio }),
       stdinIsPipe: options.interactive,
       ...(windowSize === undefined ? {} : { windowSize }),

@@ -6,6 +6,7 @@ import { cloneTree, MS, mount, mountSetAttributes, moveMount, openTree } from ".
 import { isNode, NodeMaker } from "./devices.ts";
 import { mountFresh } from "./fresh.ts";
 import { mapIds } from "./id_map.ts";
+import { OwnMounts } from "./own_mounts.ts";
 import { type BindOp, type FreshOp, type MountOp, READONLY } from "./plan.ts";
 import { guardProc } from "./proc_guard.ts";
 import { explain, RootfsError } from "./rootfs_error.ts";
@@ -17,7 +18,7 @@ import {
 } from "./safe_path.ts";
 
 /** What is to be bound: a descriptor of it, or of a detached copy already. */
-interface BindSource {
+export interface BindSource {
   readonly fd: number;
   readonly isCopy: boolean;
 }
@@ -32,15 +33,27 @@ export type BindSources = ReadonlyMap<MountOp, BindSource>;
  * which they were made (since Linux 6.8), and is read as if that was the order of the mounting.
  * @throws {RootfsError} for a source that cannot be had
  */
-export function openBindSources(ops: readonly MountOp[], attachAt: string): BindSources {
+export function openBindSources(
+  ops: readonly MountOp[],
+  attachAt: string,
+): Map<MountOp, BindSource> {
   const sources = new Map<MountOp, BindSource>();
   for (const op of ops) {
-    if (op.op !== "bind") continue;
+    if (op.op !== "bind" || op.isMade === true) continue;
     const isCopy = op.tree !== undefined || isCopiedEarly(op, attachAt);
     const fd = op.tree ?? (isCopy ? cloneBindSource(op) : openBindSource(op));
     sources.set(op, { fd, isCopy });
   }
   return sources;
+}
+
+/** Opens the sources that were made meanwhile. @throws {RootfsError} */
+export function openMadeSources(ops: readonly MountOp[], sources: Map<MountOp, BindSource>): void {
+  for (const op of ops) {
+    if (op.op === "bind" && op.isMade === true) {
+      sources.set(op, { fd: openBindSource(op), isCopy: false });
+    }
+  }
 }
 
 function isCopiedEarly({ idmap, changes, recursive, source }: BindOp, attachAt: string): boolean {
@@ -95,9 +108,8 @@ function cloneBindSource(op: BindOp): number {
 }
 
 /** A root file system that is being set up, operation by operation. */
-export class RootfsBuilder {
-  /** Mounts that become read-only when all is in them, by target. */
-  readonly #unsealed = new Map<string, number>();
+export class RootfsBuilder implements Disposable {
+  readonly #own = new OwnMounts();
   #null: number | undefined;
 
   /** @param rootFd an O_PATH descriptor of the root */
@@ -105,7 +117,7 @@ export class RootfsBuilder {
 
   /** Applies the operations in order. The sources are closed. @throws {RootfsError} */
   apply(ops: readonly MountOp[], sources: BindSources): void {
-    using nodes = new NodeMaker(this.rootFd);
+    using nodes = new NodeMaker(this.rootFd, this.#own);
     for (const op of ops) {
       switch (op.op) {
         case "mount":
@@ -126,7 +138,7 @@ export class RootfsBuilder {
           });
           break;
         case "seal":
-          this.#seal(op.target);
+          this.#own.seal(op.target);
           break;
         case "readonly":
           this.#onExisting(op, (fd) => {
@@ -145,23 +157,21 @@ export class RootfsBuilder {
     this.#null = undefined;
   }
 
-  #mountFresh(op: FreshOp): void {
-    const mounted = mountFresh(this.rootFd, op);
-    if (mounted !== undefined) this.#unsealed.set(op.target, mounted);
+  [Symbol.dispose](): void {
+    this.#own[Symbol.dispose]();
   }
 
-  #seal(target: string): void {
-    const fd = this.#unsealed.get(target);
-    if (fd === undefined) return;
-    mountSetAttributes(fd, READONLY);
-    this.#unsealed.delete(target);
-    close(fd);
+  #mountFresh(op: FreshOp): void {
+    const mounted = mountFresh(this.rootFd, op, this.#own);
+    this.#own.cover(op.target);
+    if (mounted !== undefined) this.#own.keep(op, mounted);
   }
 
   #attachBind(op: BindOp, source: BindSource): void {
     const tree = copyNow(op, source);
     try {
-      attachTree(this.rootFd, op, tree);
+      attachTree(this.rootFd, op, tree, this.#own);
+      this.#own.cover(op.target);
     } finally {
       close(tree);
       if (tree !== source.fd) close(source.fd);
@@ -211,7 +221,7 @@ function copyNow(op: BindOp, { fd, isCopy }: BindSource): number {
 }
 
 /** Gives a copied tree its attributes and mounts it. */
-export function attachTree(rootFd: number, op: BindOp, tree: number): void {
+export function attachTree(rootFd: number, op: BindOp, tree: number, own?: OwnMounts): void {
   const what = `mount on ${op.target}`;
   try {
     for (const change of op.changes) mountSetAttributes(tree, change);
@@ -222,8 +232,9 @@ export function attachTree(rootFd: number, op: BindOp, tree: number): void {
     throw explain(error, `${what} with its options`, locked);
   }
   const directory = isDirectory(statFd(tree));
-  holding(bindTarget(rootFd, op.target, directory), (fd) => {
-    guardProc(fd, op.target, () => tree);
+  const opened = bindTarget(rootFd, op.target, { directory, own });
+  holding(opened.fd, (fd) => {
+    if (!opened.isOwn) guardProc(fd, op.target, () => tree);
     try {
       moveMount(tree, fd, op.target);
     } catch (cause) {
@@ -234,9 +245,17 @@ export function attachTree(rootFd: number, op: BindOp, tree: number): void {
   });
 }
 
-function bindTarget(rootFd: number, target: string, directory: boolean): number {
+/** What a bind goes onto; `isOwn` when it is in a file system of ours. */
+function bindTarget(
+  rootFd: number,
+  target: string,
+  { directory, own }: { directory: boolean; own: OwnMounts | undefined },
+): { readonly fd: number; readonly isOwn: boolean } {
   try {
-    return directory ? makeDirectoryInRoot(rootFd, target) : makeFileInRoot(rootFd, target);
+    const made = directory ? own?.makeDirectory(target) : undefined;
+    if (made !== undefined) return { fd: made, isOwn: true };
+    const make = directory ? makeDirectoryInRoot : makeFileInRoot;
+    return { fd: make(rootFd, target), isOwn: false };
   } catch (error) {
     if (!(error instanceof RootfsError)) throw error;
     const itself = directory && error.message === `${target} is not a directory`;

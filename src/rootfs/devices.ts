@@ -14,6 +14,7 @@ import {
   symlink,
 } from "../linux/file.ts";
 import { cloneTree, MS, mountSetAttributes, moveMount } from "../linux/mount.ts";
+import type { OwnMounts } from "./own_mounts.ts";
 import type { DeviceOp, MountOp } from "./plan.ts";
 import { explain, RootfsError } from "./rootfs_error.ts";
 import { makeDirectoryInRoot, makeFileInRoot, splitPath } from "./safe_path.ts";
@@ -34,7 +35,10 @@ export function isNode(
 export class NodeMaker implements Disposable {
   #directory: { readonly path: string; readonly fd: number } | undefined;
 
-  constructor(readonly rootFd: number) {}
+  constructor(
+    readonly rootFd: number,
+    readonly own: OwnMounts,
+  ) {}
 
   /** @throws {RootfsError} */
   device(op: DeviceOp): void {
@@ -86,6 +90,8 @@ export class NodeMaker implements Disposable {
 
   #locate(path: string): { directory: number; name: string } {
     const { parent, name } = splitPath(path);
+    const root = this.own.root(parent);
+    if (root !== undefined) return { directory: root, name };
     if (this.#directory?.path !== parent) {
       this[Symbol.dispose]();
       this.#directory = { path: parent, fd: makeDirectoryInRoot(this.rootFd, parent) };

@@ -13,21 +13,23 @@ import {
   setFileSystemParameter,
 } from "../linux/mount.ts";
 import { copyTree } from "./copy_up.ts";
+import type { OwnMounts } from "./own_mounts.ts";
 import type { FreshOp } from "./plan.ts";
 import { guardProc } from "./proc_guard.ts";
 import { explain, RootfsError } from "./rootfs_error.ts";
 import { makeDirectoryInRoot, openInRoot } from "./safe_path.ts";
 
-/** Mounts it. @returns a descriptor of what was mounted, when it is to be sealed later */
-export function mountFresh(rootFd: number, op: FreshOp): number | undefined {
+/** Mounts it. @returns a descriptor of what was mounted, when it is to be sealed later or holds more */
+export function mountFresh(rootFd: number, op: FreshOp, own: OwnMounts): number | undefined {
   // An image in which /proc or /sys is a link would have us mount them elsewhere and then trust
   // what lies at the names (CVE-2019-16884, CVE-2023-28642).
   const trusted = op.type === "proc" || op.type === "sysfs";
-  const target = openTarget(rootFd, op.target, trusted);
+  const { fd: target, isOwn } = openTarget(rootFd, op.target, { trusted, own });
   try {
-    if (op.type !== "proc") guardProc(target, op.target);
+    if (op.type !== "proc" && !isOwn) guardProc(target, op.target);
     mountOn(target, op);
-    if (op.changes === undefined && op.sealed !== true && op.copyUp !== true) return undefined;
+    const kept = op.sealed === true || op.holds === true;
+    if (op.changes === undefined && !kept && op.copyUp !== true) return undefined;
     return finish(openInRoot(rootFd, op.target, O.O_DIRECTORY), target, op);
   } finally {
     close(target);
@@ -44,18 +46,18 @@ function mountOn(target: number, op: FreshOp): void {
   }
 }
 
-/** What a mount gets behind mount(2). @returns the descriptor, if it is to be sealed */
+/** What a mount gets behind mount(2). @returns the descriptor, if it is still needed */
 function finish(mounted: number, target: number, op: FreshOp): number | undefined {
-  let sealed = false;
+  let kept = false;
   try {
     if (op.copyUp === true) copyTree(target, mounted);
     for (const change of op.changes ?? []) mountSetAttributes(mounted, change);
-    sealed = op.sealed === true;
-    return sealed ? mounted : undefined;
+    kept = op.sealed === true || op.holds === true;
+    return kept ? mounted : undefined;
   } catch (error) {
     throw explain(error, `mount ${op.type} on ${op.target}`);
   } finally {
-    if (!sealed) close(mounted);
+    if (!kept) close(mounted);
   }
 }
 
@@ -77,9 +79,15 @@ function bindOn(target: number, op: FreshOp, source: string): void {
   }
 }
 
-function openTarget(rootFd: number, target: string, trusted: boolean): number {
+function openTarget(
+  rootFd: number,
+  target: string,
+  { trusted, own }: { trusted: boolean; own: OwnMounts },
+): { readonly fd: number; readonly isOwn: boolean } {
   try {
-    return makeDirectoryInRoot(rootFd, target, { followLinks: !trusted });
+    const made = own.makeDirectory(target);
+    if (made !== undefined) return { fd: made, isOwn: true };
+    return { fd: makeDirectoryInRoot(rootFd, target, { followLinks: !trusted }), isOwn: false };
   } catch (error) {
     if (!(error instanceof RootfsError)) throw error;
     throw new RootfsError(`mount on ${target}: ${error.message}`, { cause: error });

@@ -36,6 +36,8 @@ export interface FreshOp {
   readonly changes?: readonly MountChange[];
   /** a `seal` follows */
   readonly sealed?: boolean;
+  /** the operations that follow put something right into it */
+  readonly holds?: boolean;
   /** what lay at the target is copied into it */
   readonly copyUp?: boolean;
   /** a directory of the host that is bound when the kernel does not let us mount this one */
@@ -52,6 +54,8 @@ export interface BindOp {
   /** calls of mount_setattr(2) on the copied tree, in order */
   readonly changes: readonly MountChange[];
   readonly idmap?: IdMap;
+  /** The source is made while init is at work. */
+  readonly isMade?: boolean;
   /** the descriptor of its copy, if that exists already */
   readonly tree?: number;
 }
@@ -281,7 +285,41 @@ export function planRootfs(spec: RootfsSpec, facts: RootfsFacts = {}): MountOp[]
   ops.push(...sealed);
   for (const target of linux.readonlyPaths ?? []) ops.push({ op: "readonly", target });
   for (const target of linux.maskedPaths ?? []) ops.push({ op: "mask", target });
-  return ops;
+  return markHolders(ops);
+}
+
+/** Marks each tmpfs that something of ours goes right into: it is held open for that. */
+function markHolders(ops: readonly MountOp[]): MountOp[] {
+  const parents = new Set(
+    ops.map((op) => {
+      const path = "path" in op ? op.path : op.target;
+      return path.slice(0, path.lastIndexOf("/"));
+    }),
+  );
+  return ops.map((op) =>
+    op.op === "mount" && op.type === "tmpfs" && op.copyUp !== true && parents.has(op.target)
+      ? { ...op, holds: true }
+      : op,
+  );
+}
+
+/**
+ * Says which of the operations have to wait for the container's creator, which makes the directories
+ * and files `made` while init is at work: those that show them, those that show the cgroup that
+ * their mounter is in (cgroup_namespaces(7)), and, because order counts, all behind the first.
+ */
+export function holdBack(
+  ops: readonly MountOp[],
+  made: ReadonlySet<string>,
+): { readonly mounts: readonly MountOp[]; readonly lateFrom: number } {
+  let lateFrom = ops.length;
+  const mounts = ops.map((op, index) => {
+    const isMade = op.op === "bind" && made.has(op.source);
+    const waits = isMade || (op.op === "mount" && op.type.startsWith("cgroup"));
+    if (waits && index < lateFrom) lateFrom = index;
+    return isMade ? { ...op, isMade } : op;
+  });
+  return { mounts, lateFrom };
 }
 
 /** What `seal` and recursive read-only paths set. */

@@ -119,7 +119,8 @@ function openMade(directory: number, name: string, flags: number): number | unde
   }
 }
 
-function making<T>(path: string, make: () => T): T {
+/** Does something that makes `path`. @throws {RootfsError} that names it */
+export function making<T>(path: string, make: () => T): T {
   try {
     return make();
   } catch (error) {

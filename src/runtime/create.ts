@@ -11,7 +11,7 @@ import { replaceFile } from "../linux/replace_file.ts";
 import { windowSizeOf } from "../linux/tty.ts";
 import { isNew, type NamespaceEntry } from "../namespaces/namespaces.ts";
 import type { CgroupFacts } from "../rootfs/cgroup_mounts.ts";
-import { planRootfs } from "../rootfs/plan.ts";
+import { holdBack, planRootfs } from "../rootfs/plan.ts";
 import { withGrantable } from "./grantable.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
@@ -227,7 +227,7 @@ interface Parts {
 function initPlan(options: CreateOptions, spec: Spec, parts: Parts): InitPlan {
   const { rootfs, layout, cgroup, record, socket } = parts;
   const { terminal, consoleSize } = spec.process;
-  const mounts = planRootfs(spec, {
+  const operations = planRootfs(spec, {
     bundle: options.bundle,
     cgroup: cgroupFacts(layout, cgroup, spec.linux.namespaces),
     ...(spec.linux.mountLabel === undefined ? {} : { selinux: hasSelinux() }),
@@ -236,12 +236,11 @@ function initPlan(options: CreateOptions, spec: Spec, parts: Parts): InitPlan {
   const withHooks = Object.keys(spec.hooks).length > 0;
   return {
     spec,
-    mounts,
+    ...holdBack(operations, made),
     root: { kind: "directory", path: rootfs },
     attachAt: rootfs,
     // Ids of a new user namespace may not write to cgroup files: then the creator adds init to it.
     joinFiles: isNew(spec.linux.namespaces, "user") ? [] : cgroup.joinFiles,
-    awaits: mounts.flatMap((op) => (op.op === "bind" && made.has(op.source) ? [op.target] : [])),
     stdinIsPipe: true,
     ...(terminal && consoleSize !== undefined ? { windowSize: windowSizeOf(consoleSize) } : {}),
     preserved: options.preserveFds,

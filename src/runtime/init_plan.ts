@@ -37,8 +37,8 @@ export interface InitPlan extends Streams {
   readonly root: RootSource;
   /** An existing directory of the host on which the root is mounted, in init's own namespace only. */
   readonly attachAt: string;
-  /** Targets of mounts that show what the creator makes while we are at work. */
-  readonly awaits: readonly string[];
+  /** The first of `mounts` that waits for what the creator makes while init is at work (rootfs/plan.ts, holdBack). */
+  readonly lateFrom: number;
   /** Files of cgroups that a process joins by writing "0". */
   readonly joinFiles: readonly string[];
   /** Replaces process.user, and gives HOME, by what the image's own files say. */

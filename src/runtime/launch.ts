@@ -23,7 +23,7 @@ export interface Started extends Child {
 
 /** What the creator does between init's steps. Whatever throws ends init. */
 export interface LaunchSteps {
-  /** Makes what `plan.awaits` names and the cgroups, once, while init is already at work. */
+  /** Makes the cgroups and what else is shown from the host, once, while init is already at work. */
   readonly meanwhile?: (pid: number) => void;
   /** Does, after that, what concerns init itself: for each one, should the first hang. */
   readonly forked?: (pid: number) => void;

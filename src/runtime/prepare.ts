@@ -16,8 +16,7 @@ import { CLONE, setdomainname, sethostname, unshare } from "../linux/process.ts"
 import { Procfs } from "../linux/procfs.ts";
 import { bringLoopbackUp } from "../linux/socket.ts";
 import { isNew } from "../namespaces/namespaces.ts";
-import { openBindSources, RootfsBuilder } from "../rootfs/apply.ts";
-import type { MountOp } from "../rootfs/plan.ts";
+import { openBindSources, openMadeSources, RootfsBuilder } from "../rootfs/apply.ts";
 import type { InitPlan, RootSource } from "./init_plan.ts";
 import type { Spec } from "./spec.ts";
 import { makeWorkingDirectory } from "./working_directory.ts";
@@ -26,8 +25,6 @@ import { makeWorkingDirectory } from "./working_directory.ts";
 interface Waiting {
   readonly rootFd: number;
   readonly rootfs: RootfsBuilder;
-  readonly late: readonly MountOp[];
-  readonly shown: readonly MountOp[];
   readonly sources: ReturnType<typeof openBindSources>;
 }
 
@@ -44,11 +41,7 @@ export interface HostTrees {
  * the host that is somebody who may not look into every directory on the way.
  */
 export function openHostTrees(plan: InitPlan): HostTrees {
-  const { shown } = splitPlan(plan);
-  const sources = openBindSources(
-    plan.mounts.filter((op) => !shown.includes(op)),
-    plan.attachAt,
-  );
+  const sources = openBindSources(plan.mounts, plan.attachAt);
   if (plan.root.kind === "mount") return { sources };
   const tree = plan.root.kind === "tree" ? plan.root.tree : cloneRoot(plan.root.path, plan.spec);
   return { sources, tree, target: open(plan.attachAt, O.O_PATH | O.O_DIRECTORY) };
@@ -56,36 +49,23 @@ export function openHostTrees(plan: InitPlan): HostTrees {
 
 /** Mounts what is the container's own. @returns what {@link finishRoot} goes on with */
 export function beginRoot(plan: InitPlan, trees: HostTrees): Waiting {
-  const { early, late, shown } = splitPlan(plan);
   const { sources } = trees;
   mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
   const rootFd = attachRoot(plan, trees);
   const rootfs = new RootfsBuilder(rootFd);
-  rootfs.apply(early, sources);
-  return { rootFd, rootfs, late, shown, sources };
+  rootfs.apply(plan.mounts.slice(0, plan.lateFrom), sources);
+  return { rootFd, rootfs, sources };
 }
 
 /** Joins the cgroups, and mounts what the creator has made meanwhile. */
 export function finishRoot(plan: InitPlan, waiting: Waiting): void {
-  const { rootFd, rootfs, late, shown, sources } = waiting;
+  const { rootFd, rootfs, sources } = waiting;
   for (const file of plan.joinFiles) writeControl(file, "0");
   if (isNew(plan.spec.linux.namespaces, "cgroup")) unshare(CLONE.CLONE_NEWCGROUP);
-  rootfs.apply(late, new Map([...sources, ...openBindSources(shown, plan.attachAt)]));
+  openMadeSources(plan.mounts, sources);
+  rootfs.apply(plan.mounts.slice(plan.lateFrom), sources);
+  rootfs[Symbol.dispose]();
   makeWorkingDirectory(rootFd, plan.spec.process.cwd);
-}
-
-/**
- * What can be mounted at once, and what has to wait for the creator: from the first of those that
- * show something it makes. Order counts, so what follows waits too.
- */
-function splitPlan({ mounts, awaits }: InitPlan): Record<"early" | "late" | "shown", MountOp[]> {
-  const shown = mounts.filter((op) => op.op === "bind" && awaits.includes(op.target));
-  // A cgroup file system shows the cgroup that its mounter is in (cgroup_namespaces(7)).
-  const waits = (op: MountOp) =>
-    shown.includes(op) || (op.op === "mount" && op.type.startsWith("cgroup"));
-  const first = mounts.findIndex(waits);
-  const at = first === -1 ? mounts.length : first;
-  return { early: mounts.slice(0, at), late: mounts.slice(at), shown };
 }
 
 /**
