@@ -93,6 +93,8 @@ export interface RunOptions {
   readonly noNewPrivileges: boolean;
   /** Docker's default profile when absent, none with `privileged` */
   readonly seccomp?: SeccompRequest;
+  /** the name of a profile that is loaded; absent: unconfined */
+  readonly appArmor?: string;
   /** `--security-opt systempaths=unconfined`: nothing in /proc and /sys is masked or read-only */
   readonly unconfinedPaths?: boolean;
   readonly hostname?: string;

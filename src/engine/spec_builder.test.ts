@@ -53,6 +53,11 @@ function build(options: Partial<RunOptions>, image: ImageConfig = {}) {
   });
 }
 
+test("an AppArmor profile is the process's", () => {
+  expect(build({}).process).not.toHaveProperty("apparmorProfile");
+  expect(build({ appArmor: "strict" }).process.apparmorProfile).toBe("strict");
+});
+
 describe("the command line", () => {
   const image = { Entrypoint: ["/entry", "-x"], Cmd: ["serve"] };
   test.each<[string, Partial<RunOptions>, string[]]>([

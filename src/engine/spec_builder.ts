@@ -141,6 +141,7 @@ function buildProcess({ options, image, host }: SpecRequest, hostname: string): 
     },
     rlimits: options.ulimits.map(({ name, soft, hard }) => ({ type: name, soft, hard })),
     noNewPrivileges: options.noNewPrivileges,
+    ...(options.appArmor === undefined ? {} : { apparmorProfile: options.appArmor }),
     oomScoreAdj: options.oomScoreAdj ?? host.oomScoreAdj,
   };
 }

@@ -17,7 +17,7 @@ import {
 import { setControllingTerminal } from "../linux/tty.ts";
 import type { Entry } from "./enter.ts";
 import { explainExec, findExecutable, isOwnExecutable } from "./executable.ts";
-import { applyLabel } from "./labels.ts";
+import { applyLabel, reopenLabel } from "./labels.ts";
 import { tell } from "./protocol.ts";
 import { reapAndForward } from "./reaper.ts";
 import { applyRlimits } from "./rlimits.ts";
@@ -63,7 +63,7 @@ export function executeCommand(
   tell(socket, { kind: "exec" });
   resetSignals();
   unblockSignals();
-  if (entry.label !== undefined) applyLabel(entry.label);
+  if (entry.label !== undefined) applyLabel(reaper ? reopenLabel(entry.label) : entry.label);
   applyRlimits(entry.process.rlimits);
   loadSeccomp(entry);
   try {

@@ -51,7 +51,7 @@ function parseBoolean(text: string): boolean | undefined {
   return /^(0|f|F|false|FALSE|False)$/.test(text) ? false : undefined;
 }
 
-type Security = Pick<RunOptions, "noNewPrivileges" | "seccomp" | "unconfinedPaths">;
+type Security = Pick<RunOptions, "noNewPrivileges" | "seccomp" | "appArmor" | "unconfinedPaths">;
 
 /**
  * What all of them come to; of two of a kind the last counts.
@@ -61,7 +61,8 @@ export function composeSecurity(given: readonly SecurityOption[]): Security {
   let security: Security = { noNewPrivileges: false };
   for (const option of given) {
     if (option.kind === "label") checkLabel(option.value);
-    else if (option.kind === "apparmor") checkAppArmor(option.value);
+    else if (option.kind === "apparmor")
+      security = { ...security, ...appArmorProfile(option.value) };
     else if (option.kind === "seccomp")
       security = { ...security, seccomp: readSeccomp(option.value) };
     else security = { ...security, [option.kind]: option.value };
@@ -83,12 +84,11 @@ function readSeccomp(value: string): SeccompRequest {
   }
 }
 
-/** Without AppArmor every container is what `unconfined` asks for. */
-function checkAppArmor(profile: string): void {
-  if (profile === "unconfined") return;
+/** Without AppArmor every container is what `unconfined` asks for. Whether the profile is loaded, the start shows. */
+function appArmorProfile(profile: string): Pick<RunOptions, "appArmor"> {
+  if (profile === "unconfined") return {};
   const enabled = ifExists(() => readFile("/sys/module/apparmor/parameters/enabled"));
-  if (enabled?.startsWith("Y") === true)
-    throw new UsageError(`AppArmor profile ${quote(profile)}: not supported by this version yet`);
+  if (enabled?.startsWith("Y") === true) return { appArmor: profile };
   throw new UsageError(`AppArmor profile ${quote(profile)}: the kernel has no AppArmor`);
 }
 
