@@ -3,7 +3,7 @@
  * several controllers mounted together), v2 (one for all), or hybrid (both). cgroups(7), proc(5).
  */
 import { MydockerError } from "../errors.ts";
-import { readFile, statIfExists } from "../linux/file.ts";
+import { ifExists, readFile, statIfExists } from "../linux/file.ts";
 import { CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fileSystemMagic } from "../linux/mount.ts";
 
 /** One mounted hierarchy. */
@@ -167,7 +167,7 @@ export function cgroupRoot(hierarchy: Hierarchy): string {
   const { mountPoint, version } = hierarchy;
   if (!verified.has(hierarchy)) {
     const magic = version === 2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC;
-    if (fileSystemMagic(mountPoint) !== magic)
+    if (ifExists(() => fileSystemMagic(mountPoint)) !== magic)
       throw new MydockerError(`${mountPoint} is not a cgroup v${version} file system`, {
         exitCode: 125,
         hint: "something else is mounted over it: see /proc/self/mountinfo",

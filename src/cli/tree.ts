@@ -64,6 +64,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/system/info.ts"),
   },
   {
+    group: "system",
+    name: "doctor",
+    top: "doctor",
+    description: "Check whether this machine can run containers",
+    load: () => import("./commands/system/doctor.ts"),
+  },
+  {
     name: "version",
     top: "version",
     description: "Show the version",

@@ -214,3 +214,51 @@ export function fileSystemMagic(path: string): number {
   check("statfs", { path }, libc.statfs(cString(path), buffer));
   return Number(new DataView(buffer.buffer).getBigInt64(0, true));
 }
+
+// bits/statfs.h of glibc, with the kernel's f_flags
+const statfsBuffer = defineStruct({
+  type: "i64",
+  bsize: "i64",
+  blocks: "u64",
+  bfree: "u64",
+  bavail: "u64",
+  files: "u64",
+  ffree: "u64",
+  fsid: "u64",
+  namelen: "i64",
+  frsize: "i64",
+  flags: "i64",
+  rest: { bytes: 32 },
+});
+const ST_RDONLY = 1;
+
+/** What room a file system has. */
+export interface FileSystemUsage {
+  /** linux/magic.h */
+  readonly magic: number;
+  /** bytes */
+  readonly size: number;
+  /** bytes, for root */
+  readonly free: number;
+  /** 0: it does not count them */
+  readonly inodes: number;
+  readonly freeInodes: number;
+  /** The file system, or this mount of it. */
+  readonly readOnly: boolean;
+}
+
+/** The room on the file system at `path` (statfs(2)). */
+export function fileSystemUsage(path: string): FileSystemUsage {
+  const buffer = statfsBuffer.alloc();
+  check("statfs", { path }, libc.statfs(cString(path), buffer));
+  const field = (name: keyof (typeof statfsBuffer)["offsets"]) => statfsBuffer.get(buffer, name);
+  const block = field("frsize") || field("bsize");
+  return {
+    magic: field("type"),
+    size: field("blocks") * block,
+    free: field("bfree") * block,
+    inodes: field("files"),
+    freeInodes: field("ffree"),
+    readOnly: (field("flags") & ST_RDONLY) !== 0,
+  };
+}

@@ -53,6 +53,15 @@ const MAGIC: Readonly<Record<number, string>> = {
 };
 
 /**
+ * What a file system is called whose directories overlayfs takes for no container's layer, by its
+ * magic number. Of FUSE some would do.
+ */
+export function unfitForLayers(magic: number): string | undefined {
+  const kind = MAGIC[magic >>> 0];
+  return kind === "tmpfs" ? undefined : kind;
+}
+
+/**
  * What stands in the way of an overlay whose mount failed, if that can be told: the kernel says no
  * more than EINVAL or ENODEV.
  * @param directory where the container's own layer is
@@ -66,8 +75,8 @@ export function explainOverlay(
       hint: "load it with `modprobe overlay`, or use a kernel that is built with CONFIG_OVERLAY_FS",
     });
   }
-  const kind = MAGIC[fileSystemMagic(`${directory}/upper`) >>> 0];
-  if (kind !== undefined && kind !== "tmpfs") {
+  const kind = unfitForLayers(fileSystemMagic(`${directory}/upper`));
+  if (kind !== undefined) {
     return new MydockerError(`a container's layer cannot be on ${kind}: ${directory}`, {
       hint: "overlayfs needs a local file system with extended attributes for it, such as ext4, xfs, btrfs or tmpfs: set MYDOCKER_ROOT to a folder on one",
     });

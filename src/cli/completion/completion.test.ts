@@ -46,7 +46,8 @@ for (const { name, script, check } of SHELLS) {
 describe("bash offers", () => {
   const replies = new Map<string, string[]>();
   const LINES: Readonly<Record<string, string[] | RegExp>> = {
-    "mydocker ": /^completion container image images import info ps rm rmi run system version$/,
+    "mydocker ":
+      /^completion container doctor image images import info ps rm rmi run system version$/,
     "mydocker ru": ["run"],
     "mydocker -": ["-D", "--debug", "-v", "--version", "--help"],
     "mydocker container ": ["run", "ls", "rm"],
