@@ -15,6 +15,7 @@ import type { CallOptions, Engine, Result } from "./cli.ts";
 import { processesOf } from "./daemon.ts";
 import { writeImageArchive } from "./image_archive.ts";
 import type { Requirement } from "./requires.ts";
+import { spawnOnTerminal, type TerminalSession } from "./terminal.ts";
 import { waitFor } from "./wait.ts";
 
 /** The image that is there. */
@@ -103,6 +104,12 @@ export class Podman {
     const { exitCode, out, err } = await this.call(args, options);
     if (exitCode !== 0) throw new Error(`${this.name}: podman ${args.join(" ")}: ${err}`);
     return out;
+  }
+
+  /** `podman ARGS…` on a terminal, as a person has it. */
+  onTerminal(args: readonly string[]): TerminalSession {
+    const env = Object.entries(this.#env).map(([name, value]) => `${name}=${value}`);
+    return spawnOnTerminal(this.engine, ["env", ...env, ...this.command(args)]);
   }
 
   /** The command line of `podman ARGS…`. */

@@ -139,6 +139,30 @@ describe("podman run", () => {
     expect(exitCode).toBe(3);
   });
 
+  testIf(requirements, "passes a person's terminal on: keys, size, Ctrl-C", async () => {
+    const script = "trap 'echo caught' INT; echo ready; while :; do read -r line; $line; done";
+    const seen = await same(async (podman) => {
+      const args = [...RUN, "--interactive", "--tty", IMAGE, "sh", "-c", script];
+      const session = podman.onTerminal(args);
+      await session.waitForOutput(/ready/);
+      // The size is on its way when the container runs already.
+      const sized = (size: RegExp) =>
+        waitFor(`${size} in ${session.output()}`, async () => {
+          session.type("stty size\n");
+          await Bun.sleep(200);
+          return size.test(session.output());
+        });
+      await sized(/\b30 100\b/);
+      session.resize(120, 40);
+      await sized(/\b40 120\b/);
+      session.type("\x03");
+      await session.waitForOutput(/caught/);
+      session.type("exit 6\n");
+      return (await session.end()).exitCode;
+    });
+    expect(seen).toBe(6);
+  });
+
   testIf(requirements, "has an init as its first process", async () => {
     const { out } = await sh("cat /proc/1/comm", "--init");
     expect(out).toMatch(/init/);
