@@ -318,6 +318,25 @@ export function planCgroup(
   return new Cgroup(layout, pathOf(all), all, needed);
 }
 
+/**
+ * None at all: processes stay where they are.
+ * @throws {CgroupError} for limits, which there would be nothing to have
+ */
+export function planNone(layout: CgroupLayout, resources: Resources): Cgroup {
+  const none = new Cgroup(layout, "", [], []);
+  const { devices: _, ...limits } = resources;
+  try {
+    none.apply(limits);
+  } catch (error) {
+    if (!(error instanceof CgroupError)) throw error;
+    const { controller } = error;
+    const what = `linux.resources: a limit of ${controller} needs a cgroup`;
+    const hint = "the cgroup manager is disabled";
+    throw new CgroupError(what, { controller, hint, cause: error });
+  }
+  return none;
+}
+
 const pathOf = ([first]: readonly Member[]): string =>
   first?.directory.slice(first.hierarchy.mountPoint.length) ?? "/";
 

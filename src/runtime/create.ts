@@ -1,7 +1,7 @@
 /** `create` and `run` of the OCI runtime: from a bundle to a container whose first process waits, or runs. */
 import { type CgroupLayout, readLayout } from "../cgroups/layout.ts";
 import { locateCgroup } from "../cgroups/location.ts";
-import { type Cgroup, planCgroup } from "../cgroups/manager.ts";
+import { type Cgroup, planCgroup, planNone } from "../cgroups/manager.ts";
 import { cgroupRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
 import { close } from "../linux/fd.ts";
@@ -42,6 +42,8 @@ export interface CreateOptions {
   readonly newKeyring: boolean;
   /** `cgroupsPath` is systemd's: SLICE:PREFIX:NAME */
   readonly systemdCgroup: boolean;
+  /** It stays in the cgroups of its creator, and has no limits. */
+  readonly noCgroup: boolean;
   readonly preserveFds: number;
   /** How many of those are sockets that systemd listens at for it (sd_listen_fds(3)). */
   readonly listenFds: number;
@@ -79,20 +81,16 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   const config = parseConfig(readConfigFile(options.bundle), options.warn);
   const asked = withListeners(withDefaults(config), options.listenFds);
   const process = withGrantable(asked.process, asked.linux.namespaces, options.warn);
-  const spec = process === asked.process ? asked : { ...asked, process };
+  const granted = process === asked.process ? asked : { ...asked, process };
+  const spec = options.noCgroup ? withoutCgroup(granted, config, options) : granted;
   const lacking = unsupported(spec);
   if (lacking !== undefined) throw lacking;
   checkTerminal(spec, options);
   const rootfs = rootDirectory(options.bundle, spec);
   const layout = readLayout();
-  const location = locateCgroup({
-    cgroupsPath: spec.linux.cgroupsPath,
-    id: options.id,
-    systemd: options.systemdCgroup,
-    layout,
-    ownCgroup: () => readFile("/proc/self/cgroup"),
-  });
-  const cgroup = planCgroup(layout, location, spec.linux.resources, { figures: true });
+  const cgroup = options.noCgroup
+    ? planNone(layout, spec.linux.resources)
+    : usualCgroup(layout, spec, options);
   const store = new RuntimeStore(options.root);
   const { intelRdt } = spec.linux;
   const resctrl = intelRdt === undefined ? undefined : await planClass(intelRdt, options.id);
@@ -130,7 +128,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
     meanwhile(pid) {
       note(pid); // before anything else is made: whoever deletes what we leave half made needs it
       cgroup.create();
-      cgroup.apply(spec.linux.resources);
+      if (!options.noCgroup) cgroup.apply(spec.linux.resources);
       resctrl?.make();
     },
     forked(pid) {
@@ -161,6 +159,25 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   }
   undo.move();
   return { store, record, spec, cgroup, started };
+}
+
+function usualCgroup(layout: CgroupLayout, { linux }: Spec, options: CreateOptions): Cgroup {
+  const location = locateCgroup({
+    cgroupsPath: linux.cgroupsPath,
+    id: options.id,
+    systemd: options.systemdCgroup,
+    layout,
+    ownCgroup: () => readFile("/proc/self/cgroup"),
+  });
+  return planCgroup(layout, location, linux.resources, { figures: true });
+}
+
+/** Mounts that would show its cgroup are left out: it has none. */
+function withoutCgroup(spec: Spec, asked: Spec, { warn }: CreateOptions): Spec {
+  if (asked.linux.resources.devices?.some(({ allow }) => !allow) === true) {
+    warn("linux.resources.devices: not enforced, the cgroup manager is disabled");
+  }
+  return { ...spec, mounts: spec.mounts.filter(({ type }) => type !== "cgroup") };
 }
 
 /** Its class of service in the resctrl file system, which `unsupported` has seen. */

@@ -69,6 +69,7 @@ export function createOptions(
     preserveFds: preserved(values["preserve-fds"]),
     listenFds: listening(),
     systemdCgroup: globals.systemdCgroup,
+    noCgroup: globals.noCgroup,
     warn: (message) => report("warning", message, globals),
     ...mode,
   };

@@ -36,7 +36,8 @@ export const OCI_GLOBALS = {
   rootless: {
     type: "value",
     value: "BOOL",
-    description: "Taken for compatibility: true, false or auto",
+    description: "Taken for compatibility, without effect: true, false or auto",
+    complete: ["true", "false", "auto"],
   },
   criu: { type: "value", value: "PATH", description: "Taken for compatibility", hidden: true },
   version: { type: "boolean", short: "v", description: "Show the version" },
@@ -49,6 +50,8 @@ export interface Globals {
   readonly logFormat: "text" | "json";
   readonly debug: boolean;
   readonly systemdCgroup: boolean;
+  /** Containers get no cgroup. */
+  readonly noCgroup: boolean;
 }
 
 /** @throws {MydockerError} for a value that there is not */
@@ -58,10 +61,14 @@ export function readGlobals(values: Values<typeof OCI_GLOBALS>): Globals {
     throw new MydockerError(`invalid log format ${JSON.stringify(format)}: text or json`);
   }
   const manager = values["cgroup-manager"] ?? "cgroupfs";
-  if (manager !== "cgroupfs" && manager !== "systemd") {
+  if (manager !== "cgroupfs" && manager !== "systemd" && manager !== "disabled") {
     throw new MydockerError(
-      `cgroup manager ${JSON.stringify(manager)} is not supported: cgroupfs or systemd`,
+      `invalid cgroup manager ${JSON.stringify(manager)}: cgroupfs, systemd or disabled`,
     );
+  }
+  const rootless = values.rootless ?? "auto";
+  if (!/^(1|t|true|0|f|false|auto)$/i.test(rootless)) {
+    throw new MydockerError(`invalid --rootless ${JSON.stringify(rootless)}: true, false or auto`);
   }
   const root = values.root ?? "/run/mydocker-oci";
   return {
@@ -70,5 +77,6 @@ export function readGlobals(values: Values<typeof OCI_GLOBALS>): Globals {
     logFormat: format,
     debug: values.debug,
     systemdCgroup: values["systemd-cgroup"] || manager === "systemd",
+    noCgroup: manager === "disabled",
   };
 }

@@ -16,6 +16,8 @@ export const command = defineOciCommand({
   max: 1000,
   async run({ positionals: [id = "", ...psOptions], values: { format = "table" } }, globals) {
     const record = new RuntimeStore(globals.root).read(id);
+    if (record.cgroup.hierarchies.length === 0)
+      throw new MydockerError(`cannot tell the processes of ${id}: it has no cgroup`);
     const pids = openRecord(record.cgroup).pids();
     if (format === "json") await print(`${JSON.stringify(pids)}\n`);
     else if (format === "table") await print(processTable(pids, psOptions));
