@@ -187,9 +187,23 @@ export function writeAll(fd: number, bytes: Uint8Array, path?: string): void {
 }
 
 /** memfd_create(2): a file in memory, close-on-exec. @returns a descriptor */
-export function memfdCreate(name: string): number {
-  const MFD_CLOEXEC = 1;
-  return check("memfd_create", { name }, libc.memfd_create(cString(name), MFD_CLOEXEC));
+export function memfdCreate(
+  name: string,
+  { executable = false }: { executable?: boolean } = {},
+): number {
+  const [MFD_CLOEXEC, MFD_EXEC] = [1, 0x10];
+  const args = { name };
+  if (executable) {
+    const flags = MFD_CLOEXEC | MFD_EXEC;
+    const fd = checkUnless(
+      "memfd_create",
+      ["EINVAL"],
+      args,
+      libc.memfd_create(cString(name), flags),
+    );
+    if (fd !== undefined) return fd; // before Linux 6.3 every one is, and the flag is unknown
+  }
+  return check("memfd_create", args, libc.memfd_create(cString(name), MFD_CLOEXEC));
 }
 
 /** eventfd(2), close-on-exec: readable as 8 bytes once it was written to. @returns a descriptor */

@@ -1,5 +1,5 @@
 /** Processes: clone(2), execve(2), waitid(2), pidfds, prctl(2), credentials, limits, signals. */
-import { cString, encodeBytes } from "../ffi/bytes.ts";
+import { cString, decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { check, checkUnless, Flags, isErrno, retryInterrupted, SysError } from "../ffi/call.ts";
 import { addressOf, libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
@@ -118,6 +118,17 @@ export function execve(path: string, argv: StringVector, env: StringVector): nev
   throw new Error("execve returned");
 }
 
+/** execveat(2) with AT_EMPTY_PATH: executes a memory file. Returns only by throwing. */
+export function execMemory(fd: number, argv: StringVector, env: StringVector): never {
+  const AT_EMPTY_PATH = 0x1000;
+  check(
+    "execveat",
+    () => ({ fd, command: decodeBytes(argv.strings[0]?.subarray(0, -1) ?? new Uint8Array()) }),
+    libc.execveat(SYS.execveat, fd, cString(""), argv.pointers, env.pointers, AT_EMPTY_PATH),
+  );
+  throw new Error("execveat returned");
+}
+
 /**
  * posix_spawn(3): starts a program with the caller's descriptors, without running anything of the
  * caller's in the child.
@@ -182,6 +193,20 @@ export function pidfdGetFd(pidfd: number, fd: number): number {
     () => ({ fd: pidfd, target: fd }),
     libc.pidfd_getfd(SYS.pidfd_getfd, pidfd, fd, 0),
   );
+}
+
+/** Whether a process is a child of ours, one that has ended but was not waited for included (waitid(2)). */
+export function isChild(pid: number): boolean {
+  const WNOWAIT = 0x1000000;
+  const info = siginfo.alloc();
+  const options = WEXITED | WNOHANG | WNOWAIT;
+  const found = checkUnless(
+    "waitid",
+    ["ECHILD"],
+    () => ({ pid }),
+    libc.waitid(P_PID, pid, info, options),
+  );
+  return found !== undefined;
 }
 
 /** How a process ended: its exit code, or the signal that killed it. */

@@ -1,9 +1,8 @@
 /** The container's command: found, then executed in place of this process, or as a child that it looks after. */
 import { SysError } from "../ffi/call.ts";
-import { E } from "../ffi/errno.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close } from "../linux/fd.ts";
-import { accessExecutable, S_IFDIR, S_IFMT, statIfExists } from "../linux/file.ts";
+import { accessExecutable } from "../linux/file.ts";
 import {
   execve,
   PR_SET_PDEATHSIG,
@@ -16,22 +15,19 @@ import {
 } from "../linux/process.ts";
 import { setControllingTerminal } from "../linux/tty.ts";
 import type { Entry } from "./enter.ts";
-import { explainExec, findExecutable, isOwnExecutable } from "./executable.ts";
+import { examine, explainExec, findExecutable, type Outlook } from "./executable.ts";
 import { applyLabel, reopenLabel } from "./labels.ts";
 import { tell } from "./protocol.ts";
 import { reapAndForward } from "./reaper.ts";
 import { applyRlimits } from "./rlimits.ts";
-import { loadSeccomp } from "./security.ts";
+import { finishPrivileges } from "./security.ts";
 import { StartError } from "./start_error.ts";
+import { type Continuation, jump, prepareTrampoline } from "./trampoline.ts";
 
 /** Where the command is, looked up inside the container with its privileges. @throws {StartError} */
 export function findCommand({ process, user }: Entry): string {
   const found = findExecutable(process.args[0] ?? "", user.env);
   if ("problem" in found) throw new StartError(found.problem, { exitCode: found.exitCode });
-  if (isOwnExecutable(found.path)) {
-    const message = `exec ${found.path}: permission denied: it leads to mydocker itself`;
-    throw new StartError(message, { exitCode: 126 });
-  }
   return found.path;
 }
 
@@ -40,39 +36,58 @@ export function findCommand({ process, user }: Entry): string {
  * expect it of `create`, not of `start`. @throws {StartError}
  */
 export function checkCommand(path: string): void {
+  const outlook = hopeful(path);
   try {
     accessExecutable(path);
-    const isDirectory = ((statIfExists(path)?.mode ?? 0) & S_IFMT) === S_IFDIR;
-    if (isDirectory) throw new SysError("execve", { path }, E.EACCES);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    const { problem, exitCode } = explainExec(path, error);
-    throw new StartError(problem, { exitCode, cause: error });
+    throw failure(outlook, error);
   }
 }
 
+function hopeful(path: string): Outlook {
+  const outlook = examine(path);
+  if (outlook.hopeless !== true) return outlook;
+  const { problem = path, exitCode } = outlook;
+  throw new StartError(problem, { exitCode });
+}
+
+function failure(outlook: Outlook, error: SysError): StartError {
+  const { problem, exitCode } = explainExec(outlook, error.errno);
+  return new StartError(problem, { exitCode, cause: error });
+}
+
+/** Not under a filter that refuses its calls, nor with a label, with which a memory file may not be executed. */
+const mayJump = ({ label, seccomp }: Entry): boolean =>
+  label === undefined && seccomp?.narrow !== true;
+
+/** How a command is executed. */
+interface Execution extends Continuation {
+  /** This process stays as the first one, and the command is its child. */
+  readonly reaper: boolean;
+}
+
 /** Tells the other side and executes the command. @throws {StartError} why it cannot be executed */
-export function executeCommand(
-  path: string,
-  entry: Entry,
-  { socket, reaper }: { socket: number; reaper: boolean },
-): never {
-  const argv = stringVector(entry.process.args);
+export function executeCommand(path: string, entry: Entry, execution: Execution): never {
+  const outlook = hopeful(path);
+  const { socket } = execution;
+  if (execution.reaper) becomeReaper(entry, socket);
+  const trampoline = mayJump(entry) ? prepareTrampoline(execution) : undefined;
+  const { args } = entry.process;
+  const argv = stringVector(trampoline === undefined ? args : [path, ...args]);
   const env = stringVector(entry.user.env);
-  if (reaper) becomeReaper(entry, socket);
-  tell(socket, { kind: "exec" });
+  tell(socket, { kind: "exec", outlook });
   resetSignals();
   unblockSignals();
-  if (entry.label !== undefined) applyLabel(reaper ? reopenLabel(entry.label) : entry.label);
+  if (entry.label !== undefined)
+    applyLabel(execution.reaper ? reopenLabel(entry.label) : entry.label);
   applyRlimits(entry.process.rlimits);
-  loadSeccomp(entry);
+  finishPrivileges(entry);
   try {
-    return execve(path, argv, env);
+    return trampoline === undefined ? execve(path, argv, env) : jump(trampoline, argv, env);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    close(0); // a descriptor to look at the file with, whatever the limit
-    const { problem, exitCode } = explainExec(path, error);
-    throw new StartError(problem, { exitCode, cause: error });
+    throw failure(outlook, error);
   }
 }
 
@@ -82,7 +97,7 @@ function becomeReaper(entry: Entry, socket: number): void {
   const child = forkWithNamespaces(0, {});
   if (child !== undefined) {
     close(socket);
-    loadSeccomp(entry);
+    finishPrivileges(entry);
     reapAndForward(child.pid);
   }
   setsid();

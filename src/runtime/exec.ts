@@ -4,14 +4,14 @@ import { MydockerError } from "../errors.ts";
 import { Flags } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, O, open } from "../linux/fd.ts";
-import { CLONE } from "../linux/process.ts";
+import { CLONE, PR_SET_DUMPABLE, pidfdSendSignal, prctl } from "../linux/process.ts";
 import { openProcess } from "../linux/process_identity.ts";
 import { replaceFile } from "../linux/replace_file.ts";
 import { messagePair } from "../linux/socket.ts";
 import { windowSizeOf } from "../linux/tty.ts";
 import { withGrantable } from "./grantable.ts";
 import type { Streams } from "./init_plan.ts";
-import { hasPidNamespace, type JoinPlan, runJoined } from "./join.ts";
+import { isBornInside, type JoinPlan, mayHide, runJoined } from "./join.ts";
 import { awaitCommand, awaitForked, type Started } from "./launch.ts";
 import { StuckError } from "./launch_error.ts";
 import { filterOf } from "./oci_seccomp.ts";
@@ -48,7 +48,7 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
   }
   const running = status === "running" || status === "paused" || status === "created";
   const pidfd = running && record.init !== undefined ? openProcess(record.init) : undefined;
-  if (pidfd === undefined)
+  if (pidfd === undefined || record.init === undefined)
     throw new MydockerError(
       `cannot exec in a container that is not running: ${id}: container not running`,
     );
@@ -66,7 +66,9 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
     ...filterOf(linux),
     ...(record.keyring === true ? { keyring: id } : {}),
   };
-  const started = startJoined(plan);
+  const pidNamespace = mayHide(plan) ? openPidNamespace(record.init.pid, pidfd) : undefined;
+  const started = startJoined(pidNamespace === undefined ? plan : { ...plan, pidNamespace });
+  if (pidNamespace !== undefined) close(pidNamespace);
   close(pidfd);
   const { pidFile, consoleSocket, pidfdSocket } = options;
   if (consoleSocket !== undefined && started.console !== undefined) {
@@ -75,6 +77,13 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
   if (pidfdSocket !== undefined) sendDescriptor(pidfdSocket, "pidfd", started.pidfd);
   if (pidFile !== undefined) replaceFile(pidFile, String(started.pid), { mode: 0o644 });
   return started;
+}
+
+/** By name: who has become the user that was asked for may not use the pidfd any more (setns(2)). */
+function openPidNamespace(pid: number, pidfd: number): number {
+  const namespace = open(`/proc/${pid}/ns/pid`, O.O_RDONLY);
+  pidfdSendSignal(pidfd, 0); // it is there still, so it is whose namespace was opened
+  return namespace;
 }
 
 /** By a fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process. */
@@ -92,7 +101,8 @@ function startJoined(plan: JoinPlan): Started {
 function* joinByFork(plan: JoinPlan): Waiting<Started> {
   const [ours, theirs] = messagePair();
   // Of a pid namespace only children are: this one is born there.
-  const own = hasPidNamespace(plan) ? open("/proc/self/ns/pid", O.O_RDONLY) : undefined;
+  const own = isBornInside(plan) ? open("/proc/self/ns/pid", O.O_RDONLY) : undefined;
+  prctl(PR_SET_DUMPABLE, 0); // passed on: from its first instruction nobody may look into the child
   const child = forkWithNamespaces(
     0,
     { flags: new Flags(CLONE, 0) },
@@ -105,7 +115,7 @@ function* joinByFork(plan: JoinPlan): Waiting<Started> {
   if (own !== undefined) close(own);
   close(theirs);
   try {
-    return yield* awaitCommand(ours, child);
+    return yield* awaitCommand(ours, child, {}, { forks: plan.pidNamespace !== undefined });
   } finally {
     close(ours);
   }
@@ -116,7 +126,8 @@ function* joinByStage(plan: JoinPlan): Waiting<Started> {
   const stage = spawnStage({ kind: "join", plan }, theirs);
   close(theirs);
   try {
-    return yield* awaitCommand(ours, yield* awaitForked(ours, stage));
+    const child = yield* awaitForked(ours, stage);
+    return yield* awaitCommand(ours, child, {}, { forks: plan.pidNamespace !== undefined });
   } finally {
     close(ours);
   }

@@ -1,7 +1,7 @@
 /** Finding the container's command, and saying why it does not start. Runs inside the container's root. */
 import { decodeBytes } from "../ffi/bytes.ts";
-import { isErrno, type SysError } from "../ffi/call.ts";
-import { errnoText } from "../ffi/errno.ts";
+import { isErrno } from "../ffi/call.ts";
+import { E, errnoText } from "../ffi/errno.ts";
 import { close, O, open, read } from "../linux/fd.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, type Stat, statIfExists } from "../linux/file.ts";
 import { quote } from "../quote.ts";
@@ -64,79 +64,115 @@ function statUnlessDenied(path: string): Stat | undefined {
   }
 }
 
-/**
- * Whether a command is mydocker itself, which init still is: by a link to /proc/self/exe, or as the
- * interpreter of a script. Run in the container, it could be written to from there once it has ended
- * (CVE-2019-5736).
- */
-export function isOwnExecutable(path: string): boolean {
-  const own = statIfExists("/proc/self/exe");
-  if (own === undefined) return false;
-  const same = (other: Stat | undefined): boolean =>
-    other !== undefined &&
-    other.ino === own.ino &&
-    other.devMajor === own.devMajor &&
-    other.devMinor === own.devMinor;
-  if (same(statUnlessDenied(path))) return true;
-  const head = readHead(path);
-  if (head?.[0] !== 0x23 || head[1] !== 0x21) return false;
-  const line = decodeBytes(head.subarray(2, Math.max(2, head.indexOf(10)))).trim();
-  return same(statUnlessDenied(line.split(/[ \t]/)[0] ?? ""));
+/** What is known of a command from its file, before it is tried. */
+export interface Outlook {
+  /** why it will not work */
+  readonly problem?: string;
+  readonly exitCode: 126 | 127;
+  /** It need not be tried. */
+  readonly hopeless?: boolean;
+  /** what an error of execve(2) is said of, if there is no problem to see */
+  readonly subject: string;
+  /** neither ELF nor a script */
+  readonly unknownFormat?: boolean;
 }
 
-/** Turns a failed execve(2) into the culprit: mode, shebang, line ends, architecture, ELF interpreter. */
-export function explainExec(path: string, error: SysError): ExecProblem {
-  const say = (why: string, exitCode: 126 | 127 = 126): ExecProblem => ({
-    problem: `exec ${path}: ${why}`,
+/**
+ * Looks at a command's file for what may be wrong: mode, shebang, line ends, architecture, ELF
+ * interpreter. What leads to mydocker itself, which the caller still is, is refused (trampoline.ts).
+ */
+export function examine(path: string): Outlook {
+  const subject = `exec ${path}`;
+  const hopeless = (why: string, exitCode: 126 | 127 = 126): Outlook => ({
+    subject,
+    problem: `${subject}: ${why}`,
     exitCode,
+    hopeless: true,
   });
   let file: Stat | undefined;
   try {
     file = statIfExists(path);
   } catch (denied) {
-    if (isErrno(denied, "ELOOP", "ENAMETOOLONG")) return say(errnoText(denied.errno));
+    if (isErrno(denied, "ELOOP", "ENAMETOOLONG")) return hopeless(errnoText(denied.errno));
     if (!isErrno(denied, "EACCES")) throw denied;
-    return say("permission denied: this user may not look into a directory on the way to it");
+    return hopeless("permission denied: this user may not look into a directory on the way to it");
   }
-  if (file === undefined)
-    return say(
-      error.code === "ENOENT" || error.code === "ENOTDIR"
-        ? "no such file or directory"
-        : errnoText(error.errno),
-      127,
-    );
-  if ((file.mode & S_IFMT) === S_IFDIR) return say("permission denied: is a directory");
-  if ((file.mode & S_IFMT) !== S_IFREG) return say("permission denied: not a regular file");
-  if ((file.mode & 0o111) === 0) return say("permission denied: not executable (mode lacks x)");
+  if (file === undefined) return hopeless("no such file or directory", 127);
+  if (isOwn(file)) return hopeless(LEADS_TO_US);
+  if ((file.mode & S_IFMT) === S_IFDIR) return hopeless("permission denied: is a directory");
+  if ((file.mode & S_IFMT) !== S_IFREG) return hopeless("permission denied: not a regular file");
+  if ((file.mode & 0o111) === 0)
+    return hopeless("permission denied: not executable (mode lacks x)");
   const head = readHead(path);
-  if (head === undefined) return say(errnoText(error.errno));
-  if (head[0] === 0x23 && head[1] === 0x21) {
-    const line = decodeBytes(head.subarray(2, Math.max(2, head.indexOf(10)))).trimStart();
-    const interpreter = line.split(/[ \t]/)[0] ?? "";
-    if (interpreter.endsWith("\r"))
-      return say(
-        `bad interpreter ${quote(interpreter)}: the script has Windows line ends (CRLF); convert it with dos2unix`,
-      );
-    if (statIfExists(interpreter) === undefined)
-      return say(`bad interpreter: ${interpreter}: no such file or directory`);
-    return say(`bad interpreter: ${interpreter}: ${errnoText(error.errno)}`);
+  if (head === undefined) return { subject, exitCode: 126 };
+  if (head[0] === 0x23 && head[1] === 0x21) return examineScript(subject, head);
+  if (head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46)
+    return examineElf(subject, head);
+  return { subject, exitCode: 126, unknownFormat: true };
+}
+
+const LEADS_TO_US = "permission denied: it leads to mydocker itself";
+
+function isOwn(file: Stat | undefined): boolean {
+  if (file === undefined || (file.mode & S_IFMT) !== S_IFREG) return false;
+  const own = statUnlessDenied("/proc/self/exe");
+  return (
+    own !== undefined &&
+    file.ino === own.ino &&
+    file.devMajor === own.devMajor &&
+    file.devMinor === own.devMinor
+  );
+}
+
+function examineScript(subject: string, head: Uint8Array): Outlook {
+  const line = decodeBytes(head.subarray(2, Math.max(2, head.indexOf(10)))).trimStart();
+  const interpreter = line.split(/[ \t]/)[0] ?? "";
+  const bad = `${subject}: bad interpreter`;
+  if (interpreter.endsWith("\r")) {
+    const problem = `${bad} ${quote(interpreter)}: the script has Windows line ends (CRLF); convert it with dos2unix`;
+    return { subject, exitCode: 126, problem };
   }
-  if (head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46) {
-    const machine = (head[18] ?? 0) | ((head[19] ?? 0) << 8);
-    if (machine !== OWN_MACHINE)
-      return say(
-        `wrong architecture: the file is for ${MACHINES[machine] ?? `machine ${machine}`}, this host is ${MACHINES[OWN_MACHINE]}`,
-      );
-    const interpreter = elfInterpreter(head);
-    if (interpreter !== undefined && statIfExists(interpreter) === undefined)
-      return say(
-        `missing ELF interpreter ${interpreter}: the file is linked against a libc that this image does not have`,
-      );
-    return say(errnoText(error.errno));
-  }
-  if (error.code === "ENOEXEC")
-    return say("exec format error: neither an ELF file nor a script with a #! line");
-  return say(errnoText(error.errno));
+  const file = statUnlessDenied(interpreter);
+  const named = { subject: `${bad}: ${interpreter}`, exitCode: 126 } as const;
+  if (file === undefined)
+    return { ...named, problem: `${named.subject}: no such file or directory` };
+  if (isOwn(file)) return { ...named, problem: `${subject}: ${LEADS_TO_US}`, hopeless: true };
+  return named;
+}
+
+function examineElf(subject: string, head: Uint8Array): Outlook {
+  const found = (why: string): Outlook => ({
+    subject,
+    exitCode: 126,
+    problem: `${subject}: ${why}`,
+  });
+  const machine = (head[18] ?? 0) | ((head[19] ?? 0) << 8);
+  if (machine !== OWN_MACHINE)
+    return found(
+      `wrong architecture: the file is for ${MACHINES[machine] ?? `machine ${machine}`}, this host is ${MACHINES[OWN_MACHINE]}`,
+    );
+  const interpreter = elfInterpreter(head);
+  if (interpreter === undefined) return { subject, exitCode: 126 };
+  const file = statUnlessDenied(interpreter);
+  if (file === undefined)
+    return found(
+      `missing ELF interpreter ${interpreter}: the file is linked against a libc that this image does not have`,
+    );
+  return isOwn(file) ? { ...found(LEADS_TO_US), hopeless: true } : { subject, exitCode: 126 };
+}
+
+/** Says why a command could not be executed. @param errno of execve(2), negated or not */
+export function explainExec(
+  { problem, exitCode, subject, unknownFormat }: Outlook,
+  errno: number,
+): ExecProblem {
+  if (problem !== undefined) return { problem, exitCode };
+  const number = Math.abs(errno);
+  const why =
+    unknownFormat === true && number === E.ENOEXEC
+      ? "exec format error: neither an ELF file nor a script with a #! line"
+      : errnoText(number);
+  return { problem: `${subject}: ${why}`, exitCode };
 }
 
 function readHead(path: string): Uint8Array | undefined {

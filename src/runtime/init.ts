@@ -33,7 +33,7 @@ import { openLabel } from "./labels.ts";
 import { beginRoot, enterRoot, finishRoot, openHostTrees, setUpNamespaces } from "./prepare.ts";
 import { awaitSignal, tell, tellUnnotified } from "./protocol.ts";
 import { explainOpenFiles } from "./rlimits.ts";
-import { enterKeyring, loadSeccomp, notifies } from "./security.ts";
+import { enterKeyring, finishPrivileges, notifies } from "./security.ts";
 import { StartError } from "./start_error.ts";
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
@@ -153,7 +153,7 @@ class Init {
   /** A filter that notifies is loaded before the container counts as created. @returns what is left to do */
   #listen(entry: Entry): Entry {
     if (!notifies(entry)) return entry;
-    loadSeccomp(entry, (fd) => {
+    finishPrivileges(entry, (fd) => {
       tellUnnotified(this.#channel, { kind: "listening", fd });
       if (!awaitSignal(this.#channel, "heard")) exitNow(1);
       close(fd);

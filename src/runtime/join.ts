@@ -15,7 +15,7 @@ import {
 } from "../linux/process.ts";
 import { Procfs } from "../linux/procfs.ts";
 import { enterNamespaces, ThreadsError } from "../namespaces/join.ts";
-import { FLAGS } from "../namespaces/namespaces.ts";
+import { FLAGS, isNew } from "../namespaces/namespaces.ts";
 import { openTerminal } from "../rootfs/console.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
 import { homeOf } from "./account.ts";
@@ -41,17 +41,33 @@ export interface JoinPlan {
   readonly seccomp?: CompiledFilter;
   /** The container's id, whose session keyring it shares; absent when the container has none. */
   readonly keyring?: string;
+  /**
+   * A descriptor of the container's pid namespace, for a process that joins without being in it, out of
+   * sight of the container's: the command is a child of the trampoline's. Absent: it becomes the
+   * command itself, and was born there.
+   */
+  readonly pidNamespace?: number;
 }
 
-/** Whether the process is to be in another pid namespace than its creator. */
-export const hasPidNamespace = ({ linux }: JoinPlan): boolean =>
-  linux.namespaces.some(({ type }) => type === "pid");
+/** Whether the process is to be born in another pid namespace than its creator's. */
+export const isBornInside = ({ linux, pidNamespace }: JoinPlan): boolean =>
+  pidNamespace === undefined && linux.namespaces.some(({ type }) => type === "pid");
+
+/**
+ * Whether the trampoline can fork the command, from within the container's user namespace if it has
+ * one (command.ts).
+ */
+export function mayHide({ linux: { namespaces }, process, seccomp }: JoinPlan): boolean {
+  if (process.apparmorProfile !== undefined || process.selinuxLabel !== undefined) return false;
+  if (!namespaces.some(({ type }) => type === "pid") || seccomp?.narrow === true) return false;
+  return isNew(namespaces, "pid") || !namespaces.some(({ type }) => type === "user");
+}
 
 /** A fresh process forks the one that joins, as a child of its own creator's, and ends; never returns. */
 export function forkJoined(plan: JoinPlan, socket: number): never {
   const flags = CLONE.CLONE_PARENT;
   try {
-    if (hasPidNamespace(plan)) setns(plan.pidfd, CLONE.CLONE_NEWPID);
+    if (isBornInside(plan)) setns(plan.pidfd, CLONE.CLONE_NEWPID);
     const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
     if (child === undefined) return runJoined(plan, socket);
     tell(socket, { kind: "forked", pid: child.pid }, child.pidfd);
@@ -65,12 +81,13 @@ export function forkJoined(plan: JoinPlan, socket: number): never {
 /** The process that joins. Synchronous code only; ends in execve(2) or _exit(2), never returns. */
 export function runJoined(plan: JoinPlan, socket: number): never {
   const { namespaces } = plan.linux;
+  const { pidNamespace } = plan;
   const flags = namespaces.reduce((sum, { type }) => (type === "pid" ? sum : sum | FLAGS[type]), 0);
   let channel = socket;
   try {
     umask(0);
-    prctl(PR_SET_DUMPABLE, 0); // before we are in sight of the container's processes (CVE-2016-9962)
-    setsid();
+    prctl(PR_SET_DUMPABLE, 0); // for one that is forked by a fresh process
+    if (pidNamespace === undefined) setsid();
     const { initial, final } = plan.process.execCPUAffinity ?? {};
     applyAffinity(initial);
     for (const file of plan.joinFiles) writeControl(file, "0");
@@ -84,11 +101,16 @@ export function runJoined(plan: JoinPlan, socket: number): never {
     const label = opened === undefined ? {} : { label: opened };
     if (flags !== 0) enterNamespaces(plan.pidfd, flags);
     if ((flags & CLONE.CLONE_NEWUSER) !== 0) setCredentials(0, 0, []);
-    const { numbers, entry } = takeDescriptors({ ...enterAs(plan, channel), ...label }, [channel]);
-    channel = numbers[0] as number;
+    const kept = pidNamespace === undefined ? [channel] : [channel, pidNamespace];
+    const taken = takeDescriptors({ ...enterAs(plan, channel), ...label }, kept);
+    channel = taken.numbers[0] as number;
+    const inherited =
+      pidNamespace === undefined ? {} : { pidNamespace: taken.numbers[1] as number };
+    const entry: Entry = { ...taken.entry, ...inherited };
     applyAttributes(entry.process, plan.linux);
     enterProcess(entry);
-    executeCommand(findCommand(entry), entry, { socket: channel, reaper: false });
+    const forks = pidNamespace === undefined ? {} : { forks: { terminal: plan.process.terminal } };
+    executeCommand(findCommand(entry), entry, { socket: channel, reaper: false, ...forks });
   } catch (error) {
     const exitCode = error instanceof StartError ? error.exitCode : 125;
     const message = error instanceof Error ? error.message : String(error);
@@ -102,7 +124,7 @@ export function runJoined(plan: JoinPlan, socket: number): never {
   return exitNow(1);
 }
 
-function enterAs({ process, streams, seccomp }: JoinPlan, channel: number): Entry {
+function enterAs({ process, streams, seccomp, pidNamespace }: JoinPlan, channel: number): Entry {
   const root = open("/", O.O_PATH | O.O_DIRECTORY);
   let master: number | undefined;
   if (process.terminal) {
@@ -118,6 +140,6 @@ function enterAs({ process, streams, seccomp }: JoinPlan, channel: number): Entr
     ...(master === undefined ? {} : { master }),
     ...(seccomp === undefined ? {} : { seccomp }),
     dieWithParent: false,
-    ownsTerminal: true,
+    ownsTerminal: pidNamespace === undefined,
   };
 }

@@ -3,14 +3,24 @@ import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close } from "../linux/fd.ts";
 import { writeControl } from "../linux/file.ts";
-import { CLONE, P_PIDFD, pidfdGetFd, waitExit } from "../linux/process.ts";
+import {
+  CLONE,
+  isChild,
+  P_PIDFD,
+  PR_SET_DUMPABLE,
+  pidfdGetFd,
+  pidfdOpen,
+  prctl,
+  waitExit,
+} from "../linux/process.ts";
 import { messagePair, type receiveMessage } from "../linux/socket.ts";
 import { needsStage, writeIdMappings } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
 import { cloneMappedSources, mappedSources } from "../rootfs/apply.ts";
+import type { Outlook } from "./executable.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
-import { describeDeath, LaunchError, StuckError } from "./launch_error.ts";
+import { describeDeath, executionError, LaunchError, StuckError } from "./launch_error.ts";
 import { type InitMessage, parseMessage, type Signal, signal } from "./protocol.ts";
 import { runBetween, spawnStage } from "./stage.ts";
 import { type Child, endChild, receiveFrom, type Waiting, waitFor } from "./watch.ts";
@@ -81,6 +91,7 @@ function* launchByFork(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
   const { namespaces } = plan.spec.linux;
   const between = needsStage(namespaces);
   const flags = between ? 0 : cloneFlags(namespaces);
+  prctl(PR_SET_DUMPABLE, 0); // passed on: from its first instruction nobody may look into the child
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
   if (child === undefined) {
     close(ours);
@@ -145,7 +156,7 @@ function* follow(
 ): Waiting<Started> {
   const { linux, process } = plan.spec;
   const { namespaces, uidMappings, gidMappings } = linux;
-  return yield* awaitCommand(socket, child, steps, () => {
+  const before = () => {
     if (isNew(namespaces, "user")) {
       writeIdMappings(child.pid, uidMappings, gidMappings);
       letGo(socket, "mapped");
@@ -158,31 +169,38 @@ function* follow(
     steps.forked?.(child.pid);
     letGo(socket, "go");
     steps.afterwards?.();
-  });
+  };
+  return yield* awaitCommand(socket, child, steps, { before });
 }
 
 /**
  * Hears what a child says until it executes its command, or is ready to. One that fails, or is
  * failed by a step of ours, is gone afterwards.
- * @param first what is done before it is listened to
+ * @param first the child; with `forks` the command is one that it forks
+ * @param before is done before it is listened to
  * @throws {LaunchError}
  */
 export function* awaitCommand(
   socket: number,
-  child: Child | ForkedChild,
+  first: Child | ForkedChild,
   steps: LaunchSteps = {},
-  first: () => void = () => undefined,
+  { before, forks = false }: { before?: () => void; forks?: boolean } = {},
 ): Waiting<Started> {
+  let child: Child = first;
   let ended = false;
   let console: number | undefined;
   try {
-    first();
-    const early = "early" in child ? [...child.early] : [];
-    for (let executing = false; ; ) {
+    before?.();
+    const early = "early" in first ? [...first.early] : [];
+    for (let outlook: Outlook | undefined; ; ) {
       const received = early.shift() ?? (yield* receiveFrom(socket, child));
       if (received === undefined) {
-        if (executing) return started(child, console);
+        if (outlook !== undefined && (child !== first || !forks)) return started(child, console);
         ended = true;
+        if (outlook !== undefined) {
+          waitExit(P_PIDFD, child.pidfd);
+          throw new StuckError("the forked child wanted another thread"); // security.ts
+        }
         throw new LaunchError(describeDeath(waitExit(P_PIDFD, child.pidfd)?.signal), {
           exitCode: 125,
         });
@@ -205,7 +223,11 @@ export function* awaitCommand(
           letGo(socket, "keep");
           return started(child, console);
         case "exec":
-          executing = true;
+          outlook = message.outlook;
+          break;
+        case "returned":
+          if (message.value > 0) child = adopt(child, message.value);
+          else throw executionError(outlook, message.value);
           break;
         case "failed":
           if (message.again === true) endChild(child);
@@ -223,6 +245,16 @@ export function* awaitCommand(
 /** What a failure that was told is thrown as. */
 function failure(told: Extract<InitMessage, { kind: "failed" }>): LaunchError | StuckError {
   return told.again === true ? new StuckError(told.message) : new LaunchError(told.message, told);
+}
+
+/** Goes on with the child that the trampoline has forked for us. @throws {LaunchError} */
+function adopt(between: Child, pid: number): Child {
+  // It comes through a socket that the container's processes may have got hold of by now.
+  if (!isChild(pid)) throw new LaunchError("the command is gone", { exitCode: 125 });
+  const child = { pid, pidfd: pidfdOpen(pid) };
+  waitExit(P_PIDFD, between.pidfd);
+  close(between.pidfd);
+  return child;
 }
 
 /** Takes the listener from init, which might wait for an answer to its own call if it sent it. */

@@ -1,5 +1,6 @@
 /** Why a container's first process could not be started. */
 import { SIGNALS } from "../linux/process.ts";
+import { explainExec, type Outlook } from "./executable.ts";
 
 /** The container's first process could not be started; nothing of it is left. */
 export class LaunchError extends Error {
@@ -15,6 +16,12 @@ export class LaunchError extends Error {
 
 /** The forked child hangs in the JavaScript runtime, or is kept from its work by it, and is gone now. */
 export class StuckError extends Error {}
+
+/** What an error of the trampoline's means. */
+export function executionError(outlook: Outlook | undefined, errno: number): LaunchError {
+  const { problem, exitCode } = explainExec(outlook ?? { subject: "exec", exitCode: 126 }, errno);
+  return new LaunchError(problem, { exitCode });
+}
 
 /** What is known of a first process that said nothing before it ended. */
 export function describeDeath(signal: number | undefined): string {

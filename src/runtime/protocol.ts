@@ -22,11 +22,14 @@
  *   starter ── "start" ────────────────▶ │ on a connection of its own, which replaces the first
  *     │                                  │ runs startContainer
  *     │ ◀── "exec" ───────────────────── │
- *     │ ◀── "failed" {…}, or end of file: execve(2) has closed the socket
+ *     │                                  │ becomes the trampoline (trampoline.ts)
+ *     │ ◀── the pid of the command, when that is a child of it
+ *     │ ◀── "failed" {…}, an error's number, or end of file: execve(2) has closed the socket
  */
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { write } from "../linux/fd.ts";
 import { receiveMessage, sendMessage } from "../linux/socket.ts";
+import type { Outlook } from "./executable.ts";
 
 /** What init says. */
 export type InitMessage =
@@ -37,7 +40,9 @@ export type InitMessage =
   /** the listener is this descriptor of init's */
   | { readonly kind: "listening"; readonly fd: number }
   | { readonly kind: "ready" }
-  | { readonly kind: "exec" }
+  | { readonly kind: "exec"; readonly outlook: Outlook }
+  /** from the trampoline: a pid, or an error's number, negative */
+  | { readonly kind: "returned"; readonly value: number }
   | {
       readonly kind: "failed";
       readonly message: string;
@@ -70,8 +75,15 @@ export function tellUnnotified(socket: number, message: InitMessage): void {
   write(socket, encodeBytes(JSON.stringify(message)));
 }
 
-/** Reads what {@link tell} sent. */
+/** The length of the trampoline's messages, bytes; no JSON of ours is that short. */
+const WORD = 8;
+
+/** Reads what {@link tell} sent, or the trampoline. */
 export function parseMessage(bytes: Uint8Array): InitMessage {
+  if (bytes.length === WORD) {
+    const value = new DataView(bytes.buffer, bytes.byteOffset, WORD).getBigInt64(0, true);
+    return { kind: "returned", value: Number(value) };
+  }
   return JSON.parse(decodeBytes(bytes));
 }
 

@@ -11,11 +11,13 @@ import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { joinSessionKeyring, KEY, setKeyPermissions } from "../linux/keyring.ts";
 import {
+  CLONE,
   capset,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   prctl,
   setCredentials,
+  setns,
 } from "../linux/process.ts";
 import { SECCOMP_FILTER_FLAGS } from "../linux/seccomp.ts";
 import { isNew, type NamespaceEntry } from "../namespaces/namespaces.ts";
@@ -59,6 +61,8 @@ export interface Confined {
   readonly user: Identity;
   /** made before the fork; absent: no system call is filtered */
   readonly seccomp?: CompiledFilter;
+  /** A descriptor of the pid namespace that its children are to be in. */
+  readonly pidNamespace?: number;
 }
 
 const SYS_ADMIN = capabilityBits(["CAP_SYS_ADMIN"]);
@@ -78,16 +82,16 @@ function capabilitySets({ process: { capabilities }, user }: Confined) {
   };
 }
 
-/** Whether loading the filter takes a capability. */
-const needsAdmin = ({ process, seccomp }: Confined): boolean =>
-  seccomp !== undefined && !process.noNewPrivileges;
+/** Whether {@link finishPrivileges} takes a capability. */
+const needsAdmin = ({ process, seccomp, pidNamespace }: Confined): boolean =>
+  pidNamespace !== undefined || (seccomp !== undefined && !process.noNewPrivileges);
 
 /** Whether somebody has to answer what the filter asks. */
 export const notifies = ({ seccomp }: Confined): boolean =>
   seccomp !== undefined &&
   (seccomp.flags & SECCOMP_FILTER_FLAGS.SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0;
 
-/** Becomes the user, with its capabilities. {@link loadSeccomp} is to follow. */
+/** Becomes the user, with its capabilities. {@link finishPrivileges} is to follow. */
 export function dropPrivileges(confined: Confined): void {
   const { process, user } = confined;
   const sets = capabilitySets(confined);
@@ -100,18 +104,22 @@ export function dropPrivileges(confined: Confined): void {
 }
 
 /**
- * Loads the filter, and drops what was kept for it: the last but execve(2).
+ * Sets the pid namespace of children, loads the filter, and drops what was kept for both: the last but
+ * execve(2). While the namespace is another one the kernel starts no thread, and a runtime that
+ * wants one aborts (ffi/fork.ts).
  * @param listening is given the descriptor on which notifications are answered (close-on-exec), if the
  *   filter has any; until somebody does, a call that it asks about never returns
  * @throws MydockerError when the kernel refuses it
  */
-export function loadSeccomp(confined: Confined, listening?: (listener: number) => void): void {
-  if (confined.seccomp === undefined) return;
-  const filter = prepareFilter(confined.seccomp);
+export function finishPrivileges(confined: Confined, listening?: (listener: number) => void): void {
+  const { seccomp, pidNamespace } = confined;
+  if (seccomp === undefined && pidNamespace === undefined) return;
+  const filter = seccomp === undefined ? undefined : prepareFilter(seccomp);
   const { effective, permitted, inheritable } = capabilitySets(confined);
   const isKept = needsAdmin(confined);
   if (isKept) capset(effective | SYS_ADMIN, permitted | SYS_ADMIN, inheritable);
-  const listener = loadFilter(filter);
+  if (pidNamespace !== undefined) setns(pidNamespace, CLONE.CLONE_NEWPID);
+  const listener = filter === undefined ? undefined : loadFilter(filter);
   if (listener !== undefined) listening?.(listener);
   if (isKept) capset(effective, permitted, inheritable);
 }

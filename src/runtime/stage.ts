@@ -56,7 +56,10 @@ function descriptorsOf({ kind, plan }: StageWork): number[] {
   const streams = kind === "init" ? plan : plan.streams;
   const preserved = Array.from({ length: streams.preserved ?? 0 }, (_, index) => 3 + index);
   const common = [...(streams.stdio ?? []), ...preserved];
-  if (kind === "join") return [...common, plan.pidfd];
+  if (kind === "join") {
+    const { pidfd, pidNamespace = [] } = plan;
+    return [...common, pidfd].concat(pidNamespace);
+  }
   const start = plan.startSocket === undefined ? [] : [plan.startSocket];
   const root = plan.root.kind === "tree" ? [plan.root.tree] : [];
   return [...common, ...mappedSources(plan.mounts), ...root, ...start];

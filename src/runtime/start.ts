@@ -3,7 +3,9 @@ import { MydockerError } from "../errors.ts";
 import { close } from "../linux/fd.ts";
 import { receiveMessage } from "../linux/socket.ts";
 import { deleteContainer } from "./delete.ts";
+import type { Outlook } from "./executable.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
+import { executionError } from "./launch_error.ts";
 import { parseMessage, signal } from "./protocol.ts";
 import { hookState, statusOf } from "./state.ts";
 import type { ContainerRecord, RuntimeStore } from "./store.ts";
@@ -65,16 +67,17 @@ function notWaiting(store: RuntimeStore, record: ContainerRecord): MydockerError
 }
 
 function awaitExec(socket: number, id: string): void {
-  for (let executing = false; ; ) {
+  for (let outlook: Outlook | undefined; ; ) {
     const received = receiveMessage(socket);
     if (received === undefined) {
-      if (executing) return;
+      if (outlook !== undefined) return;
       throw new MydockerError(
         `cannot start ${id}: its first process is gone, or another start won`,
       );
     }
     const message = parseMessage(received.bytes);
-    if (message.kind === "exec") executing = true;
+    if (message.kind === "exec") outlook = message.outlook;
+    if (message.kind === "returned") throw executionError(outlook, message.value);
     if (message.kind === "failed") throw new MydockerError(message.message);
   }
 }

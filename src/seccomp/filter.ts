@@ -1,6 +1,6 @@
 /** A compiled filter, and the flags that it is loaded with. */
 import { SECCOMP_FILTER_FLAGS } from "../linux/seccomp.ts";
-import { FLAGS, type Seccomp } from "./profile.ts";
+import { type Action, FLAGS, type Seccomp } from "./profile.ts";
 
 /** What the kernel is to be given. */
 export interface CompiledFilter {
@@ -10,6 +10,31 @@ export interface CompiledFilter {
   readonly flags: number;
   /** Those of `flags` that nobody asked for, which a kernel may refuse. */
   readonly optionalFlags: number;
+  /** Not all of {@link EXECUTING} is allowed whatever the arguments. */
+  readonly narrow?: true;
+}
+
+/** Calls that are made under the filter, by the program between us and the command (runtime/trampoline.ts). */
+const EXECUTING = "execveat clone setsid ioctl fcntl execve write exit_group".split(" ");
+/** Bits of clone(2)'s flags for new namespaces, which is all that Docker's profile refuses it. */
+const CLONE_NAMESPACES = 0x7e020000;
+
+function isNarrow({ defaultAction, syscalls = [] }: Partial<Seccomp>): boolean {
+  if (defaultAction === undefined) return false;
+  const lets = (action: Action) => action === "SCMP_ACT_ALLOW" || action === "SCMP_ACT_LOG";
+  return EXECUTING.some((name) => {
+    const rules = syscalls.filter(({ names }) => names.includes(name));
+    const isFree = ({ action, args = [] }: (typeof rules)[number]) =>
+      lets(action) &&
+      args.every(
+        ({ op, value, valueTwo = 0 }) =>
+          name === "clone" &&
+          op === "SCMP_CMP_MASKED_EQ" &&
+          Number(value) === CLONE_NAMESPACES &&
+          Number(valueTwo) === 0,
+      );
+    return !rules.every(isFree) || (rules.length === 0 && !lets(defaultAction));
+  });
 }
 
 /** A program with places to fill in. */
@@ -20,11 +45,12 @@ export interface FilterTemplate {
   readonly places: Readonly<Record<string, readonly number[]>>;
 }
 
-/** The flags that a profile asks for, and those that it gets anyway. */
-export function filterFlags({
-  flags,
-  syscalls,
-}: Pick<Seccomp, "flags" | "syscalls">): Omit<CompiledFilter, "program"> {
+/**
+ * The flags that a profile asks for, and those that it gets anyway.
+ * @param profile without a default action Docker's own
+ */
+export function filterFlags(profile: Partial<Seccomp>): Omit<CompiledFilter, "program"> {
+  const { flags, syscalls } = profile;
   // Without it every thread under a filter pays for speculative store bypass on older kernels.
   const optionalFlags = flags === undefined ? FLAGS.SECCOMP_FILTER_FLAG_SPEC_ALLOW : 0;
   let bits: number = optionalFlags;
@@ -35,5 +61,5 @@ export function filterFlags({
     if ((bits & FLAGS.SECCOMP_FILTER_FLAG_TSYNC) !== 0)
       bits |= SECCOMP_FILTER_FLAGS.SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
   }
-  return { flags: bits, optionalFlags };
+  return { flags: bits, optionalFlags, ...(isNarrow(profile) ? { narrow: true } : {}) };
 }

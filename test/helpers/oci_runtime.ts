@@ -44,10 +44,12 @@ const APPLETS = [
   ],
 ];
 
+/** Made so far, by whatever runtime: names are not used twice. */
+let bundles = 0;
+
 /** The runtime with its own root, and bundles beside it. */
 export class OciRuntime {
   readonly root: string;
-  #bundles = 0;
 
   /** @param runtime the program; another one to compare with */
   constructor(
@@ -59,7 +61,7 @@ export class OciRuntime {
 
   /** A bundle with a busybox root file system. @param change of the configuration */
   bundle(args: readonly string[], change: (config: Config) => void = () => undefined): string {
-    const bundle = this.engine.directory(`bundle-${this.#bundles++}`);
+    const bundle = this.engine.directory(`bundle-${bundles++}`);
     makeRoot(join(bundle, "rootfs"), this.#busybox());
     const config = baseConfig(args);
     change(config);
@@ -132,7 +134,7 @@ export class OciRuntime {
     options: CallOptions = {},
   ): Promise<Result> {
     const bundle = this.bundle(args, change);
-    return await this.call(["run", "--bundle", bundle, `run-${this.#bundles}`], options);
+    return await this.call(["run", "--bundle", bundle, `run-${bundles}`], options);
   }
 
   /** Runs a shell script in a container of its own to the end. */
