@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CallOptions, Engine, Result } from "./cli.ts";
-import { processesOf } from "./daemon.ts";
+import { cgroupsBelow, processesOf } from "./daemon.ts";
 import { writeImageArchive } from "./image_archive.ts";
 import type { Requirement } from "./requires.ts";
 import { spawnOnTerminal, type TerminalSession } from "./terminal.ts";
@@ -23,7 +23,7 @@ export const IMAGE = "localhost/busybox:test";
 /** The image of a pod's first container, which does nothing. */
 const PAUSE = "localhost/pause:test";
 /** Where Podman puts its cgroups; it leaves the empty ones. */
-const CGROUPS = "/libpod_parent";
+const CGROUPS = "libpod_parent";
 
 /** What a call gave: its exit code, and its output with what differs by nature taken out. */
 export interface Outcome {
@@ -36,6 +36,7 @@ export interface Outcome {
 export class Podman {
   readonly #folder: string;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #cgroupsBefore = podmansCgroups();
   #started = false;
 
   /** What it calls: the OCI runtime, with a `--root` of its own. */
@@ -158,7 +159,7 @@ export class Podman {
     await ended.catch(() => {
       for (const pid of processesOf(this.#folder)) process.kill(pid, "SIGKILL");
     });
-    removeEmptyCgroups();
+    removeEmptyCgroups(this.#cgroupsBefore);
   }
 
   #plain(text: string): string {
@@ -171,18 +172,22 @@ export class Podman {
   }
 }
 
-/** Those of Podman in all hierarchies; others are somebody else's at this moment. */
-function removeEmptyCgroups(): void {
-  const base = "/sys/fs/cgroup";
-  const parents = [base, ...readdirSync(base).map((name) => join(base, name))].flatMap((path) => {
-    const parent = join(path, CGROUPS);
-    return existsSync(parent) ? [join(parent, "conmon"), parent] : [];
-  });
-  for (const path of parents) {
+/** All of Podman's cgroups in all hierarchies, the parents last. */
+const podmansCgroups = (): string[] => [
+  ...cgroupsBelow(CGROUPS),
+  ...cgroupsBelow(".").filter((path) => path.endsWith(`/${CGROUPS}`)),
+];
+
+/**
+ * Removes the cgroups that Podman leaves: that of conmon, and with runc those of pods in hierarchies
+ * that Podman does not know. What others use at this moment is busy, or was there before.
+ */
+function removeEmptyCgroups(before: readonly string[]): void {
+  for (const path of podmansCgroups().filter((path) => !before.includes(path))) {
     try {
       rmdirSync(path);
     } catch {
-      // in use, or not there
+      // in use, or gone
     }
   }
 }
