@@ -25,3 +25,8 @@ export class UsageError extends MydockerError {
     super(message, { exitCode: 125 });
   }
 }
+
+/** What was named is not there: for a command that is to remove it by force, no failure. */
+export class NotFoundError extends MydockerError {
+  override readonly name = "NotFoundError";
+}

@@ -9,7 +9,7 @@
  *
  * A directory without container.json is no container: it is one that is being made or removed.
  */
-import { MydockerError } from "../errors.ts";
+import { MydockerError, NotFoundError } from "../errors.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
@@ -190,7 +190,7 @@ export class ContainerStore {
     if (matches.length > 1) {
       throw new MydockerError(`multiple containers found with the id prefix ${reference}`);
     }
-    if (matches[0] === undefined) throw new MydockerError(`No such container: ${reference}`);
+    if (matches[0] === undefined) throw new NotFoundError(`No such container: ${reference}`);
     return matches[0];
   }
 

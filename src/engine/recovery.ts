@@ -111,6 +111,11 @@ export function stopAndRelease(paths: Paths, id: string, record: OwnerRecord | u
   removeEtcFiles(paths, id);
 }
 
+/** Kills what runs in a container whose living owner says nothing that can be read: it sees it end. */
+export function killByCgroup(paths: Paths, id: string): void {
+  openCgroup(readLayout(), recordedCgroup(paths, id)).kill();
+}
+
 /** Where the container's record says that its cgroup is, when no owner says it. */
 function recordedCgroup(paths: Paths, id: string): string {
   const container = readable(() => new ContainerStore(paths).read(id));

@@ -1,5 +1,5 @@
 /** `rm`: containers that have ended, or by force any. */
-import { MydockerError } from "../errors.ts";
+import { MydockerError, NotFoundError } from "../errors.ts";
 import { processState } from "../linux/proc.ts";
 import { identify, killProcess } from "../linux/process_identity.ts";
 import type { Paths } from "../paths.ts";
@@ -14,7 +14,7 @@ import {
   readOwner,
   readOwnerFile,
 } from "./ownership.ts";
-import { recover, stopAndRelease } from "./recovery.ts";
+import { killByCgroup, recover, stopAndRelease } from "./recovery.ts";
 
 /** How long the command that runs a container may take to notice that it has ended, in milliseconds. */
 const PATIENCE = 10_000;
@@ -32,7 +32,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
   if (removal === undefined) {
     throw new MydockerError(`removal of container ${reference} is already in progress`);
   }
-  const gone = () => new MydockerError(`No such container: ${reference}`);
+  const gone = () => new NotFoundError(`No such container: ${reference}`);
   if (!store.hasFiles(id)) throw gone();
   const ownership = takeOver(paths, id, force);
   // Whoever ran it removes it, with --rm.
@@ -50,6 +50,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
  * @throws {MydockerError} when it does not
  */
 function takeOver(paths: Paths, id: string, force: boolean): Ownership {
+  let isKilled = false;
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
     const last = readOwnerFile(paths, id);
     const ownership = claimToRemove(paths, id, containerCgroup(id));
@@ -72,6 +73,15 @@ function takeOver(paths: Paths, id: string, force: boolean): Ownership {
     }
     if (isRunning && owner?.process !== undefined) killProcess(owner.process, PATIENCE);
     const holder = ownerOf(paths, id);
+    if (holder !== undefined && owner === undefined && !isKilled) {
+      isKilled = true;
+      killByCgroup(paths, id);
+    }
+    if (Date.now() >= deadline + 2 * PATIENCE) {
+      throw new MydockerError(`container ${id.slice(0, 12)} is in use by another command`, {
+        hint: "wait for it, or end it",
+      });
+    }
     // One that only cleans up behind a dead owner, whose word this is, lets go by itself.
     if (holder === undefined || holder !== owner?.owner) continue;
     if (isLate || processState(holder) === "T") killOwner(paths, id, holder);

@@ -1,5 +1,5 @@
 /** `mydocker rmi`: names and images go, and the layers that no image has any more. */
-import { MydockerError } from "../errors.ts";
+import { MydockerError, NotFoundError } from "../errors.ts";
 import { LOCK_EX } from "../linux/fd.ts";
 import { rename, statIfExists } from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
@@ -90,7 +90,7 @@ export function removeImage(store: ImageStore, text: string, options: RemoveOpti
     if (conflictOf(id, options, names(), force) !== undefined) return removed;
   } else {
     if (locked === undefined && !exists(store, id))
-      throw new MydockerError(`No such image: ${text}`);
+      throw new NotFoundError(`No such image: ${text}`);
     const all = names();
     const conflict = conflictOf(id, options, isSingle(all) ? [] : all, force);
     if (conflict !== undefined) throw conflict;
@@ -144,7 +144,7 @@ function find(store: ImageStore, text: string): Target {
   const id = store.findId(text);
   if (id !== undefined && store.ids().includes(id)) return { id, byId: true };
   const shown = reference === undefined ? text : familiarReference(reference);
-  throw new MydockerError(`No such image: ${shown}`);
+  throw new NotFoundError(`No such image: ${shown}`);
 }
 
 /** All names belong to one repository, and at most one of them is a tag (isSingleReference of moby). */

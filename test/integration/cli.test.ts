@@ -101,6 +101,21 @@ testIf([root()], "one that does not exist harms no other of rm's arguments", asy
   expect(exitCode).toBe(1);
 });
 
+testIf(
+  [root()],
+  "one that does not exist is told, but no failure with -f, as in Docker",
+  async () => {
+    for (const [verb, message] of [
+      ["rm", "mydocker: No such container: nobody"],
+      ["rmi", "mydocker: No such image: nobody:latest"],
+    ] as const) {
+      const { out, err, exitCode } = await engine.call([verb, "-f", "nobody"]);
+      expect([exitCode, out, err]).toEqual([0, "", message]);
+      expect((await engine.call([verb, "nobody"])).exitCode).toBe(1);
+    }
+  },
+);
+
 testIf([root()], "info says what this machine has", async () => {
   const { out } = await engine.call(["info", "--format", "{{.NCPU}} {{.DockerRootDir}}"]);
   expect(out).toBe(`${navigator.hardwareConcurrency} ${engine.root}`);

@@ -21,6 +21,8 @@ const DAMAGES: Readonly<Record<string, (path: string) => void>> = {
   },
 };
 
+const ECHO_AND_READ = ["busybox", "sh", "-c", "echo ready; read x"];
+
 describe("a container.json", () => {
   for (const [what, damage] of Object.entries(DAMAGES)) {
     test(`${what} harms its own container only, which rm -f removes`, async () => {
@@ -51,16 +53,7 @@ describe("a container.json", () => {
   }
 
   test("that is damaged while its container runs leaves it listed as running", async () => {
-    const running = engine.start([
-      "run",
-      "-i",
-      "--name",
-      "alive",
-      "busybox",
-      "sh",
-      "-c",
-      "echo ready; read x",
-    ]);
+    const running = engine.start(["run", "-i", "--name", "alive", ...ECHO_AND_READ]);
     await running.waitForOutput(/ready/);
     const [id = ""] = containers();
     writeFileSync(join(engine.root, "containers", id, "container.json"), "");
@@ -87,6 +80,21 @@ test("a damaged exit.json harms its own container only", async () => {
   expect([exitCode, out]).toEqual([0, "broken dead"]);
   expect(err).toContain("exit.json is damaged");
   expect((await engine.call(["rm", "broken"])).exitCode).toBe(0);
+});
+
+describe("what the command that runs a container says of it", () => {
+  for (const what of ["that is no JSON", "that is empty", "of random bytes"]) {
+    test(`${what} does not keep rm -f from ending it`, async () => {
+      const running = engine.start(["run", "-i", "--name", "mute", ...ECHO_AND_READ]);
+      await running.waitForOutput(/ready/);
+      const [id = ""] = containers();
+      DAMAGES[what]?.(join(engine.runFolder, "owners", id));
+      const { exitCode, out, err } = await engine.call(["rm", "-f", "mute"]);
+      expect([exitCode, out, err]).toEqual([0, "mute", ""]);
+      expect((await running.end()).exitCode).toBe(137);
+      expect(containers()).toEqual([]);
+    });
+  }
 });
 
 test("a container's directory without container.json can be removed by its id", async () => {

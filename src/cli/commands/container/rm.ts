@@ -27,6 +27,7 @@ export const command = defineCommand({
         await print(`${container}\n`);
       },
       reportError,
+      { mayBeMissing: values.force },
     );
   },
 });

@@ -38,6 +38,7 @@ export const command = defineCommand({
         await print(removed.map(({ action, what }) => `${action}: ${what}\n`).join(""));
       },
       reportError,
+      { mayBeMissing: values.force },
     );
   },
 });
