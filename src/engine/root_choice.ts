@@ -2,7 +2,7 @@
 import { MydockerError } from "../errors.ts";
 import { defaultImage } from "../images/default_image.ts";
 import type { Image } from "../images/image.ts";
-import { type ImageStore, openImageStore } from "../images/store.ts";
+import { type ImageStore, NotUnpackedError, openImageStore } from "../images/store.ts";
 import { ifExists, S_IFDIR, S_IFMT, stat } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -27,9 +27,18 @@ export interface RootChoice {
  * runs there; else it is an image that is not here.
  * @throws {MydockerError} exit code 125
  */
-export function chooseRoot(paths: Paths, options: RunOptions): RootChoice {
+export async function chooseRoot(paths: Paths, options: RunOptions): Promise<RootChoice> {
   if (options.rootfs !== undefined) return hostDirectory(options.rootfs, options.args);
-  const store = openImageStore(paths.root);
+  try {
+    return chooseImage(openImageStore(paths.root), options);
+  } catch (error) {
+    if (!(error instanceof NotUnpackedError)) throw error;
+    const { LayerWriter } = await import("../images/layer_writer.ts");
+    return chooseImage(openImageStore(paths.root, LayerWriter), options);
+  }
+}
+
+function chooseImage(store: ImageStore, options: RunOptions): RootChoice {
   if (options.image === undefined) return fromDefault(store, []);
   const image = store.resolve(options.image);
   if (image !== undefined) return fromImage(store, image, options.image, options.args);

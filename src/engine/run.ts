@@ -70,7 +70,7 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   const paths = statePaths();
   recover(paths);
   const seccomp = await chooseSeccomp(options, ownCapabilities());
-  const root = chooseRoot(paths, options);
+  const root = await chooseRoot(paths, options);
   const container = createContainer(paths, options, root, undo);
   root.hold?.[Symbol.dispose](); // its record keeps the image from now on
   using idFile = new DisposableStack();

@@ -9,7 +9,8 @@ import { log } from "../log.ts";
 import { defaultImage, readDefaultImageLayer } from "./default_image.ts";
 import { DamagedImageError, damaged, type Image } from "./image.ts";
 import { type ImageConfig, parseImageConfig, SHA256 } from "./image_config.ts";
-import { LayerWriter, layerSize, placeLayer } from "./layer.ts";
+import { layerSize, placeLayer } from "./layer.ts";
+import type { LayerWriter } from "./layer_writer.ts";
 import { hexOf, StoreLayout, sha256Hex } from "./layout.ts";
 import { lockDirectory } from "./locks.ts";
 import { DamagedNameError, listNames, type NameRecord, readName, writeName } from "./names.ts";
@@ -26,8 +27,11 @@ import { Staging } from "./staging.ts";
 export class ImageStore {
   readonly layout: StoreLayout;
 
-  /** @param root see {@link openImageStore} */
-  constructor(root: string) {
+  /** @param root see {@link openImageStore}. @param writer see there */
+  constructor(
+    root: string,
+    readonly writer: typeof LayerWriter | undefined,
+  ) {
     this.layout = new StoreLayout(root);
   }
 
@@ -40,6 +44,7 @@ export class ImageStore {
    * @returns undefined when there is none, also when `text` is no reference ({@link parseReference} says why)
    * @throws {DamagedImageError}
    * @throws {MydockerError} when several ids begin so
+   * @throws {NotUnpackedError} for the default image, when nothing can unpack it
    */
   resolve(text: string): Image | undefined {
     const reference = referenceOf(text);
@@ -180,12 +185,16 @@ export class ImageStore {
   }
 }
 
+/** The default image has yet to be unpacked, and the store was opened without what does that. */
+export class NotUnpackedError extends Error {}
+
 /**
  * The store below `<root>/images`. Nothing is read or made before it is needed.
  * @param root mydocker's state directory, e.g. `/var/lib/mydocker`
+ * @param writer unpacks the default image at its first use; most commands need no such code loaded
  */
-export function openImageStore(root: string): ImageStore {
-  return new ImageStore(root);
+export function openImageStore(root: string, writer?: typeof LayerWriter): ImageStore {
+  return new ImageStore(root, writer);
 }
 
 /** What `text` means as a reference, with its default tag; undefined when it is none. */
@@ -217,8 +226,9 @@ export function ensureDefaultImage(store: ImageStore): Image {
   const present = store.get(id);
   if (present !== undefined) return present;
   const { layout } = store;
+  if (store.writer === undefined) throw new NotUnpackedError("the default image is not unpacked");
   using staging = store.stage();
-  using writer = new LayerWriter(staging, "files");
+  using writer = new store.writer(staging, "files");
   writer.push(Bun.zstdDecompressSync(readDefaultImageLayer()));
   const [layer] = defaultImage.layers;
   if (layer === undefined) throw new TypeError("the default image has no layer");

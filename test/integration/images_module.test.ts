@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultImage } from "../../src/images/default_image.ts";
 import { type ImportOptions, importTar } from "../../src/images/import.ts";
+import { LayerWriter } from "../../src/images/layer_writer.ts";
 import { listImages, tagImage } from "../../src/images/listing.ts";
 import { type ImageUser, removeImage } from "../../src/images/remove.ts";
 import { ensureDefaultImage, type ImageStore, openImageStore } from "../../src/images/store.ts";
@@ -34,7 +35,7 @@ let store: ImageStore;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "mydocker-images-"));
   state = join(directory, "state");
-  store = openImageStore(state);
+  store = openImageStore(state, LayerWriter);
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -532,8 +533,9 @@ describe("the default image", () => {
 
   asRoot("may be used first by many processes at once", async () => {
     const script = `
+      import { LayerWriter } from "${import.meta.dir}/../../src/images/layer_writer.ts";
       import { openImageStore } from "${import.meta.dir}/../../src/images/store.ts";
-      const image = openImageStore("${state}").resolve("busybox");
+      const image = openImageStore("${state}", LayerWriter).resolve("busybox");
       console.log(image.id, (await Bun.file(image.layers[0] + "/bin/busybox").bytes()).length);
     `;
     writeFileSync(join(directory, "first.ts"), script);
