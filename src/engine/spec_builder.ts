@@ -116,6 +116,11 @@ function checkUserNamespace(options: RunOptions): void {
     const what = `cannot map the ids of ${mapped.target}: the container has those of the host`;
     throw new MydockerError(what, { exitCode: 125, hint: "add --userns private" });
   }
+  const renamed = options.devices.find(({ source, target }) => source !== target);
+  if (renamed !== undefined) {
+    const what = `cannot show ${renamed.source} as ${renamed.target} with --userns private`;
+    throw new MydockerError(`${what}: devices keep their names there`, { exitCode: 125 });
+  }
   const message = options.privileged
     ? "privileged mode is incompatible with user namespaces: you must run the container in the host's with --userns host"
     : (["network", "pid", "ipc"] as const)

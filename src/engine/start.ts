@@ -43,7 +43,7 @@ import {
   possibleProcessors,
   usualOomScoreAdj,
 } from "./host_facts.ts";
-import { type IdRange, rangeOf } from "./id_range.ts";
+import type { IdRange } from "./id_range.ts";
 import type { Ownership } from "./ownership.ts";
 import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -90,7 +90,7 @@ export async function startContainer(
     devices: devices.rules,
   };
   const cgroup = planCgroup(layout, cgroupsPath, resources);
-  const ids = options.userns === "private" ? rangeOf(id, idFiles()) : undefined;
+  const ids = options.userns === "private" ? await chooseIds(id) : undefined;
   const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
   const capabilities = ownCapabilities();
   const spec = buildSpec({
@@ -216,6 +216,11 @@ function explainFailure(error: unknown, directory: string, layers: readonly stri
   const { message, exitCode } = error;
   const explained = /^mount overlay /.test(message) ? explainOverlay(directory, layers) : undefined;
   return explained ?? new MydockerError(message, { exitCode, cause: error });
+}
+
+async function chooseIds(id: string): Promise<IdRange> {
+  const { rangeOf } = await import("./id_range.ts");
+  return rangeOf(id, idFiles());
 }
 
 /** The container's own layer on those of its image. */

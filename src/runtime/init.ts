@@ -34,6 +34,7 @@ import { beginRoot, enterRoot, finishRoot, openHostTrees, setUpNamespaces } from
 import { awaitSignal, tell, tellUnnotified } from "./protocol.ts";
 import { explainOpenFiles } from "./rlimits.ts";
 import { enterKeyring, finishPrivileges, notifies } from "./security.ts";
+import type { Spec } from "./spec.ts";
 import { StartError } from "./start_error.ts";
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
@@ -107,7 +108,7 @@ class Init {
     return {
       rootFd,
       process,
-      user: resolveUser(plan, rootFd),
+      user: mapped(resolveUser(plan, rootFd), plan.spec.linux),
       streams: plan,
       ...(master === undefined ? {} : { master }),
       ...(label === undefined ? {} : { label }),
@@ -176,6 +177,24 @@ class Init {
     close(this.#channel);
     return true;
   }
+}
+
+/** Nobody else can be: the kernel would say no more than EINVAL (setresuid(2)). */
+function mapped(user: ResolvedUser, { uidMappings, gidMappings }: Spec["linux"]): ResolvedUser {
+  const groups = [user.gid, ...user.additionalGids];
+  for (const [what, ids, mappings] of [
+    ["user", [user.uid], uidMappings],
+    ["group", groups, gidMappings],
+  ] as const) {
+    if (mappings.length === 0) continue;
+    const isMapped = (id: number) =>
+      mappings.some(({ containerID, size }) => id >= containerID && id < containerID + size);
+    const id = ids.find((each) => !isMapped(each));
+    if (id === undefined) continue;
+    const message = `${what} ${id} is not in the container's user namespace`;
+    throw new StartError(message, { exitCode: 125 });
+  }
+  return user;
 }
 
 function resolveUser({ spec, account }: InitPlan, rootFd: number): ResolvedUser {

@@ -1,11 +1,12 @@
 /** `--cgroup-manager disabled`: containers that stay in the cgroups of whoever makes them. */
 
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { type Config, OciRuntime } from "../helpers/oci_runtime.ts";
 import { program, testIf } from "../helpers/requires.ts";
+import { waitFor } from "../helpers/wait.ts";
 
 const engine = useEngine();
 const oci = new OciRuntime(engine);
@@ -13,6 +14,8 @@ const call = (...args: string[]) => oci.call(["--cgroup-manager", "disabled", ..
 const unlimited = (config: Config) => {
   delete config.linux.resources;
 };
+
+afterEach(() => oci.remove("bare")); // whatever has failed
 
 describe("without a cgroup", () => {
   test("a container is in its creator's, from create to delete", async () => {
@@ -35,7 +38,11 @@ describe("without a cgroup", () => {
     const { out } = await oci.call(["exec", "bare", "cat", "/proc/self/cgroup"]);
     const own = readFileSync("/proc/self/cgroup", "utf8").trim();
     expect(out).toBe(own);
-    expect(readFileSync(join(bundle, "rootfs/seen"), "utf8").trim()).toBe(own);
+    const seen = join(bundle, "rootfs/seen");
+    const said = await waitFor("its first command", () =>
+      existsSync(seen) ? readFileSync(seen, "utf8").trim() || undefined : undefined,
+    );
+    expect(said).toBe(own);
     expect(existsSync(`/sys/fs/cgroup/pids${config.linux.cgroupsPath}`)).toBe(false);
     expect((await oci.call(["pause", "bare"])).err).toContain("no such controller");
     expect((await oci.call(["ps", "bare"])).err).toContain(
