@@ -145,6 +145,16 @@ export function closeFrom(first: number): void {
   );
 }
 
+/** close_range(2), CLOSE_RANGE_CLOEXEC: execve(2) closes every descriptor from `first` up. */
+export function closeOnExecFrom(first: number): void {
+  const CLOSE_RANGE_CLOEXEC = 4;
+  check(
+    "close_range",
+    () => ({ fd: first, flags: "CLOSE_RANGE_CLOEXEC" }),
+    libc.close_range(SYS.close_range, first, 0xffffffff, CLOSE_RANGE_CLOEXEC),
+  );
+}
+
 /** read(2). @returns the count of bytes, 0 at the end */
 export function read(fd: number, buffer: Uint8Array): number {
   return retryInterrupted(() =>

@@ -2,6 +2,7 @@
 import { cString } from "../ffi/bytes.ts";
 import { SysError } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
+import { closeOnExecFrom } from "./fd.ts";
 import { stringVector } from "./process.ts";
 
 // spawn.h of glibc: opaque, and never larger than this.
@@ -26,12 +27,13 @@ export interface Program {
 
 /**
  * Starts a program as the leader of a process group, with no signal blocked or ignored, whatever the
- * caller's are.
+ * caller's are, and no other descriptors: all of ours are close-on-exec afterwards.
  * @returns its pid
  * @throws {SysError} posix_spawn, with the path
  */
 export function spawnProgram(program: Program): number {
   const { path, argv, env } = program;
+  closeOnExecFrom(3);
   const actions = new Uint8Array(SIZE_OF_ACTIONS);
   const attributes = new Uint8Array(SIZE_OF_ATTRIBUTES);
   libc.posix_spawn_file_actions_init(actions);
