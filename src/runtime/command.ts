@@ -67,12 +67,37 @@ interface Execution extends Continuation {
   readonly reaper: boolean;
 }
 
+/**
+ * Has the trampoline wait for the start of the command: a process that waits is none of mydocker's
+ * then, and takes next to no memory.
+ * @returns when it cannot be had
+ * @throws {StartError} why the command cannot be executed
+ */
+export function executeLater(
+  path: string,
+  entry: Entry,
+  { socket, listener }: { socket: number; listener: number },
+): void {
+  const execution = { socket, listener, reaper: false };
+  const trampoline = mayJump(entry) ? prepareTrampoline(execution) : undefined;
+  if (trampoline !== undefined) execute(path, entry, execution, trampoline);
+}
+
 /** Tells the other side and executes the command. @throws {StartError} why it cannot be executed */
 export function executeCommand(path: string, entry: Entry, execution: Execution): never {
+  if (execution.reaper) becomeReaper(entry, execution.socket);
+  const trampoline = mayJump(entry) ? prepareTrampoline(execution) : undefined;
+  return execute(path, entry, execution, trampoline);
+}
+
+function execute(
+  path: string,
+  entry: Entry,
+  execution: Execution,
+  trampoline: number | undefined,
+): never {
   const outlook = hopeful(path);
   const { socket } = execution;
-  if (execution.reaper) becomeReaper(entry, socket);
-  const trampoline = mayJump(entry) ? prepareTrampoline(execution) : undefined;
   const { args } = entry.process;
   const argv = stringVector(trampoline === undefined ? args : [path, ...args]);
   const env = stringVector(entry.user.env);

@@ -147,7 +147,9 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
       const state = hookState(record, "creating");
       sendProcessState(spec.linux.seccomp ?? {}, { pid, state }, listener);
     },
-    ready: (ready) => {
+    ready: (ready, outlook) => {
+      // Who starts it has to say what is wrong, should it fail.
+      if (outlook?.problem !== undefined) store.note({ ...record, outlook });
       store.confirm(options.id);
       handOver(options, ready);
     },

@@ -25,7 +25,7 @@ import { openConsole } from "../rootfs/console.ts";
 import { AccountError, homeOf, resolveAccount } from "./account.ts";
 
 import { applyAttributes } from "./attributes.ts";
-import { checkCommand, executeCommand, findCommand } from "./command.ts";
+import { checkCommand, executeCommand, executeLater, findCommand } from "./command.ts";
 import { type Entry, enterProcess, type ResolvedUser, takeDescriptors } from "./enter.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
@@ -59,8 +59,9 @@ class Init {
       const prepared = this.#prepare();
       const { entry: entered, path } = this.#enter(prepared);
       const entry = this.#listen(entered);
-      this.#awaitStart();
       const { spec, hookState } = this.plan;
+      this.#startLater(path, entry);
+      this.#awaitStart();
       if (hookState !== undefined) {
         const hooks = spec.hooks.startContainer ?? [];
         runHooks("startContainer", hooks, stateWithPid(hookState, getpid()));
@@ -161,6 +162,17 @@ class Init {
     });
     const { seccomp: _, ...rest } = entry;
     return rest;
+  }
+
+  /**
+   * Leaves the waiting to the trampoline, if the command is to be started later. Returns when there is
+   * nothing to wait for, or more to do afterwards than to execute it.
+   */
+  #startLater(path: string, entry: Entry): void {
+    const { spec, reaper } = this.plan;
+    const hooks = spec.hooks.startContainer ?? [];
+    if (this.#listener === undefined || reaper || hooks.length > 0) return;
+    executeLater(path, entry, { socket: this.#channel, listener: this.#listener });
   }
 
   /** Waits for somebody to start the command, if it is not to be executed at once. */

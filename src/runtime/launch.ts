@@ -23,6 +23,7 @@ import type { InitPlan } from "./init_plan.ts";
 import { describeDeath, executionError, LaunchError, StuckError } from "./launch_error.ts";
 import { type InitMessage, parseMessage, type Signal, signal } from "./protocol.ts";
 import { runBetween, spawnStage } from "./stage.ts";
+import { WAITING } from "./trampoline.ts";
 import { type Child, endChild, receiveFrom, type Waiting, waitFor } from "./watch.ts";
 
 /** A container's first process: running its command, or waiting to be told to. */
@@ -43,8 +44,11 @@ export interface LaunchSteps {
   readonly mounted?: (pid: number) => void;
   /** Gets the descriptor on which notifications of the seccomp filter are answered; it is closed afterwards. */
   readonly listening?: (listener: number, pid: number) => void;
-  /** Puts the container on record: its command waits for `start`, and its first process outlives us. */
-  readonly ready?: (started: Started) => void;
+  /**
+   * Puts the container on record: its command waits for `start`, and its first process outlives us. It
+   * is told what is known of the command if the process cannot say so itself any more.
+   */
+  readonly ready?: (started: Started, outlook?: Outlook) => void;
 }
 
 /**
@@ -189,6 +193,11 @@ export function* awaitCommand(
   let child: Child = first;
   let ended = false;
   let console: number | undefined;
+  const keep = (waiting: Started, outlook?: Outlook): Started => {
+    steps.ready?.(waiting, outlook);
+    letGo(socket, "keep");
+    return waiting;
+  };
   try {
     before?.();
     const early = "early" in first ? [...first.early] : [];
@@ -219,13 +228,12 @@ export function* awaitCommand(
           letGo(socket, "heard");
           break;
         case "ready":
-          steps.ready?.(started(child, console));
-          letGo(socket, "keep");
-          return started(child, console);
+          return keep(started(child, console));
         case "exec":
           outlook = message.outlook;
           break;
         case "returned":
+          if (message.value === WAITING && !forks) return keep(started(child, console), outlook);
           if (message.value > 0) child = adopt(child, message.value);
           else throw executionError(outlook, message.value);
           break;

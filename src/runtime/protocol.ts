@@ -25,6 +25,9 @@
  *     │                                  │ becomes the trampoline (trampoline.ts)
  *     │ ◀── the pid of the command, when that is a child of it
  *     │ ◀── "failed" {…}, an error's number, or end of file: execve(2) has closed the socket
+ *
+ * Without startContainer hooks it is the trampoline that waits: it says WAITING instead of "ready",
+ * behind "exec", and EXECUTING once it has been started.
  */
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { write } from "../linux/fd.ts";

@@ -1,5 +1,6 @@
 /** `start` of the OCI runtime: a container that was created executes its command. */
 import { MydockerError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
 import { close } from "../linux/fd.ts";
 import { receiveMessage } from "../linux/socket.ts";
 import { deleteContainer } from "./delete.ts";
@@ -9,6 +10,7 @@ import { executionError } from "./launch_error.ts";
 import { parseMessage, signal } from "./protocol.ts";
 import { hookState, statusOf } from "./state.ts";
 import type { ContainerRecord, RuntimeStore } from "./store.ts";
+import { EXECUTING } from "./trampoline.ts";
 
 /**
  * Has the first process execute its command, and runs the poststart hooks.
@@ -26,7 +28,7 @@ export function startContainer(
   if (socket === undefined) throw notWaiting(store, record);
   try {
     signal(socket, "start");
-    awaitExec(socket, id);
+    awaitExec(socket, store, record);
   } finally {
     close(socket);
   }
@@ -66,18 +68,37 @@ function notWaiting(store: RuntimeStore, record: ContainerRecord): MydockerError
   return new MydockerError(`${what}: ${record.id}`);
 }
 
-function awaitExec(socket: number, id: string): void {
-  for (let outlook: Outlook | undefined; ; ) {
-    const received = receiveMessage(socket);
+function awaitExec(socket: number, store: RuntimeStore, record: ContainerRecord): void {
+  let outlook = record.outlook;
+  for (let executing = false; ; ) {
+    const received = receive(socket);
     if (received === undefined) {
-      if (outlook !== undefined) return;
-      throw new MydockerError(
-        `cannot start ${id}: its first process is gone, or another start won`,
-      );
+      if (executing) return;
+      const why = "its first process is gone, or another start won";
+      throw new MydockerError(`cannot start ${record.id}: ${why}`);
     }
     const message = parseMessage(received.bytes);
-    if (message.kind === "exec") outlook = message.outlook;
-    if (message.kind === "returned") throw executionError(outlook, message.value);
     if (message.kind === "failed") throw new MydockerError(message.message);
+    if (message.kind === "exec") outlook = message.outlook;
+    else if (message.kind !== "returned") continue;
+    else if (message.value !== EXECUTING)
+      throw executionError(outlook ?? unseen(store, record), message.value);
+    executing = true;
+  }
+}
+
+/** Nothing could be seen that was wrong with the command. */
+function unseen(store: RuntimeStore, { id }: ContainerRecord): Outlook {
+  const [command = ""] = store.readConfig(id).process.args;
+  return { subject: `exec ${command}`, exitCode: 126 };
+}
+
+/** A connection that nobody has taken before the command was executed is reset. */
+function receive(socket: number): ReturnType<typeof receiveMessage> {
+  try {
+    return receiveMessage(socket);
+  } catch (error) {
+    if (isErrno(error, "ECONNRESET")) return undefined;
+    throw error;
   }
 }

@@ -28,6 +28,7 @@ import type { ProcessIdentity } from "../linux/process_identity.ts";
 import { awaitByte } from "../linux/record_lock.ts";
 import { replaceFile } from "../linux/replace_file.ts";
 import { connectTo, listenAt } from "../linux/socket.ts";
+import type { Outlook } from "./executable.ts";
 import type { ResctrlRecord } from "./resctrl.ts";
 import type { Spec } from "./spec.ts";
 
@@ -46,6 +47,8 @@ export interface ContainerRecord {
   readonly annotations: Readonly<Record<string, string>>;
   readonly cgroup: CgroupRecord;
   readonly resctrl?: ResctrlRecord;
+  /** What is wrong with its command's file, if that can be seen. */
+  readonly outlook?: Outlook;
   /** It has a session keyring of its own. */
   readonly keyring?: boolean;
   /** It is not created yet, or was never wholly. Said by the file that the record is in. */

@@ -19,17 +19,22 @@ import { CLONE, execMemory, SIGNALS, type StringVector } from "../linux/process.
  * The instructions, for `[path, ...argv]` and the environment on the stack. A failed call, and after
  * the clone its caller, writes the result to the socket as 8 bytes and exits.
  *
- *   fcntl(socket, F_SETFD, FD_CLOEXEC); fails if somebody in the container executes it again
+ *   if (listener >= 0) {
+ *     fcntl(listener, F_SETFD, FD_CLOEXEC);
+ *     write(socket, 1); exits unless read(socket) == "keep";
+ *     do { close(socket); socket = accept4(listener, SOCK_CLOEXEC); } while (read(socket) != "start");
+ *     write(socket, 0);
+ *   } else fcntl(socket, F_SETFD, FD_CLOEXEC); fails if somebody in the container executes it again
  *   if (flags) { clone(flags); in the child: setsid(); if (terminal) ioctl(0, TIOCSCTTY, 0); }
  *   execve(path, argv, environment);
  *
- * Behind them lie three words, which are filled in: socket, flags, terminal. The source is in
+ * Behind them lie words which are filled in: socket, flags, terminal, listener. The source is in
  * build/trampoline/.
  */
 export const CODE: Readonly<Record<string, string>> = {
-  x64: "SYnkRIstngAAAESJ774CAAAAugEAAAC4SAAAAA8FSIXAeGSLPYMAAACF/3RAMfYx0kUx0kUxwLg4AAAADwVIhcB1RLhwAAAADwVIhcB4OIM9WgAAAAB0FTH/vg5UAAAx0rgQAAAADwVIhcB4GkmLfCQISY10JBBJiwQkSY1UxBC4OwAAAA8FUESJ70iJ5roIAAAAuAEAAAAPBb9/AAAAuOcAAAAPBfSQ",
+  x64: "SYnkRIstQgEAAESLNUcBAABIg+wQQYP+AHx0RIn3vgIAAAC6AQAAALhIAAAADwVIhcAPiNQAAAC4AQAAAOjcAAAA6PEAAABIg/gED4XAAAAARInvuAMAAAAPBUSJ9zH2MdJBugAACAC4IAEAAA8FSIXAD4iZAAAAQYnF6LgAAABIg/gFdcsxwOiRAAAA62NEie++AgAAALoBAAAAuEgAAAAPBUiFwHhkiz2iAAAAhf90QDH2MdJFMdJFMcC4OAAAAA8FSIXAdUS4cAAAAA8FSIXAeDiDPXkAAAAAdBUx/74OVAAAMdK4EAAAAA8FSIXAeBpJi3wkCEmNdCQQSYsEJEmNVMQQuDsAAAAPBegNAAAAv38AAAC45wAAAA8F9EiJRCQIRInvSI10JAi6CAAAALgBAAAADwXDRInvSI10JAi6CAAAADHADwXDZpA=",
   arm64:
-    "8wMAkYkFABA0AUC54AMUKkEAgNIiAIDSKAOA0gEAANRgA/i3IAVAuWACADQBAIDSAgCA0gMAgNIEAIDSiBuA0gEAANRAAgC1qBOA0gEAANTgAfi3IwlAueMAADQAAIDSwYGK0gIAgNKoA4DSAQAA1OAA+LdpAkD5YAZA+WFCAJEiDAmLqBuA0gEAANTgDx/44AMUKuEDAJECAYDSCAiA0gEAANTgD4DSyAuA0gEAANQAACDU",
+    "8wMAkf9DANFJCgAQNAFAuTUNQLm1A/g34AMVKkEAgNIiAIDSKAOA0gEAANTgBvi3IACA0joAAJRAAACUHxAA8WEGAFTgAxQqKAeA0gEAANTgAxUqAQCA0gIAgNIDAaDSSB6A0gEAANQgBfi39AMAKjIAAJQfFADxYf7/VAAAgNInAACUGwAAFOADFCpBAIDSIgCA0igDgNIBAADUYAP4tyAFQLlgAgA0AQCA0gIAgNIDAIDSBACA0ogbgNIBAADUQAIAtagTgNIBAADU4AH4tyMJQLnjAAA0AACA0sGBitICAIDSqAOA0gEAANTgAPi3aQJA+WAGQPlhQgCRIgwJi6gbgNIBAADUBQAAlOAPgNLIC4DSAQAA1AAAINTgAwD54AMUKuEDAJECAYDSCAiA0gEAANTAA1/W4AMUKuEDAJECAYDS6AeA0gEAANTAA1/W",
 };
 const MACHINE: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
 
@@ -37,19 +42,30 @@ const HEADERS = 64 + 2 * 56;
 /** Where it is mapped; above what mmap_min_addr may be. */
 const BASE = 0x400000n;
 
+/** What the program says, besides an error's number and a pid. */
+export const WAITING = 1;
+/** The command is going to be executed. */
+export const EXECUTING = 0;
+
 /** How the program goes on. */
 export interface Continuation {
   /** told of what fails; execve(2) closes it */
   readonly socket: number;
   /** The command is a child of the caller's parent, in the pid namespace for children; a session of its own. */
   readonly forks?: { readonly terminal: boolean };
+  /** A listening socket: it waits there to be told, and `socket` is for as long as that is not agreed. */
+  readonly listener?: number;
 }
 
 /**
  * Makes the program, before limits and filters are in force, and lets `socket` pass on to it.
  * @returns a descriptor for {@link jump}; undefined where the kernel lets nobody execute memory files
  */
-export function prepareTrampoline({ socket, forks }: Continuation): number | undefined {
+export function prepareTrampoline({
+  socket,
+  forks,
+  listener = -1,
+}: Continuation): number | undefined {
   let memory: number;
   try {
     memory = memfdCreate("command", { executable: true });
@@ -59,8 +75,9 @@ export function prepareTrampoline({ socket, forks }: Continuation): number | und
     throw error;
   }
   const flags = forks === undefined ? 0 : CLONE.CLONE_PARENT | SIGNALS.SIGCHLD;
-  writeAll(memory, image([socket, flags, forks?.terminal === true ? 1 : 0]));
+  writeAll(memory, image([socket, flags, forks?.terminal === true ? 1 : 0, listener]));
   fcntl(socket, F_SETFD, 0);
+  if (listener >= 0) fcntl(listener, F_SETFD, 0);
   return memory;
 }
 

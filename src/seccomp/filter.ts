@@ -15,7 +15,8 @@ export interface CompiledFilter {
 }
 
 /** Calls that are made under the filter, by the program between us and the command (runtime/trampoline.ts). */
-const EXECUTING = "execveat clone setsid ioctl fcntl execve write exit_group".split(" ");
+const EXECUTING =
+  "execveat clone setsid ioctl fcntl accept4 read close execve write exit_group".split(" ");
 /** Bits of clone(2)'s flags for new namespaces, which is all that Docker's profile refuses it. */
 const CLONE_NAMESPACES = 0x7e020000;
 
