@@ -119,7 +119,9 @@ export async function startContainer(
   if (ours !== undefined) streams.defer(() => showRest(ours.stderr));
   if (ids !== undefined) {
     // Only what belongs to an id of its own can its root give away, or open again as /dev/stdout.
-    for (const fd of theirs ?? []) chownAt(fd, "", ids.uid.hostID, ids.gid.hostID, AT_EMPTY_PATH);
+    // The null device, which is standard input without -i, is the host's.
+    const pipes = (theirs ?? []).slice(options.interactive ? 0 : 1);
+    for (const fd of pipes) chownAt(fd, "", ids.uid.hostID, ids.gid.hostID, AT_EMPTY_PATH);
   }
   const makeRest = () => {
     cgroup.create();

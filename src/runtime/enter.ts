@@ -12,7 +12,7 @@ import {
   O,
   open,
 } from "../linux/fd.ts";
-import { chownAt, S_IFCHR, S_IFMT, statFd } from "../linux/file.ts";
+import { chownAt, S_IFCHR, S_IFMT, type Stat, statFd } from "../linux/file.ts";
 import { PR_SET_PDEATHSIG, prctl, SIGNALS, umask } from "../linux/process.ts";
 import { openPeer, setControllingTerminal, setWindowSize } from "../linux/tty.ts";
 import type { Streams } from "./init_plan.ts";
@@ -105,25 +105,33 @@ function takeStreams(
 
 /**
  * The creator's own streams: pipes and sockets go to the user, who may want to open /dev/stdout
- * again. What cannot be given away, or is somebody else's device, stays as it is.
+ * again, and the host's null device is replaced by the container's. What cannot be given away, or is
+ * another device, stays as it is.
  */
 function adoptStreams(user: ResolvedUser): void {
-  if (user.uid === 0) return;
   for (const fd of [0, 1, 2]) {
     try {
-      if ((statFd(fd).mode & S_IFMT) !== S_IFCHR) chownAt(fd, "", user.uid, -1, AT_EMPTY_PATH);
+      const file = statFd(fd);
+      if (isNull(file)) {
+        const own = openOwnNull();
+        if (own !== undefined) dupOnto(own, fd);
+      } else if (user.uid !== 0 && (file.mode & S_IFMT) !== S_IFCHR) {
+        chownAt(fd, "", user.uid, -1, AT_EMPTY_PATH);
+      }
     } catch (error) {
       if (!isErrno(error, "EBADF", "EPERM", "EINVAL", "EROFS")) throw error;
     }
   }
 }
 
+const isNull = ({ mode, rdevMajor, rdevMinor }: Stat): boolean =>
+  (mode & S_IFMT) === S_IFCHR && rdevMajor === 1 && rdevMinor === 3;
+
 /** The container's own /dev/null: of the host's, root in the container could change mode and owner. */
 function openOwnNull(): number | undefined {
   try {
     const fd = open("/dev/null", O.O_RDWR | O.O_NOFOLLOW);
-    const { mode, rdevMajor, rdevMinor } = statFd(fd);
-    if ((mode & S_IFMT) === S_IFCHR && rdevMajor === 1 && rdevMinor === 3) return fd;
+    if (isNull(statFd(fd))) return fd;
     close(fd);
   } catch (error) {
     if (!(error instanceof SysError)) throw error; // a /dev that has none

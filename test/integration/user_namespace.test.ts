@@ -16,6 +16,17 @@ const mapped = (script: string, ...options: string[]) =>
 const FIRST = 0x80000;
 
 describe("--userns private", () => {
+  test("leaves the host's /dev/null to its owner, which is standard input without -i", async () => {
+    const of = () => {
+      const { uid, gid, mode } = statSync("/dev/null");
+      return { uid, gid, mode };
+    };
+    const before = of();
+    expect((await mapped("id -u; readlink /proc/self/fd/0")).out).toBe("0\n/dev/null");
+    expect((await mapped("chmod 700 /dev/null; echo", "-i")).exitCode).toBe(0);
+    expect(of()).toEqual(before);
+  });
+
   test("root in the container is somebody else on the host", async () => {
     const running = engine.start(
       ["run", "--rm", "-i", "--userns=private", "busybox", "sh", "-c"].concat(

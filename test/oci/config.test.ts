@@ -1,7 +1,7 @@
 /** What config.json says, seen from inside the container. */
 
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { readStat } from "../helpers/leaks.ts";
@@ -92,6 +92,14 @@ describe("process", () => {
     );
     expect(err).not.toContain("error");
     expect(out).toMatch(/^5\nbest-effort: prio 6\n(3\n)?00000008$/);
+  });
+
+  test("streams that are the host's /dev/null become the container's, which it may change", async () => {
+    const mode = () => statSync("/dev/null").mode;
+    const before = mode();
+    const { exitCode, out } = await oci.sh("chmod 700 /proc/self/fd/0; stat -c %a /dev/null");
+    expect({ exitCode, out }).toEqual({ exitCode: 0, out: "700" });
+    expect(mode()).toBe(before);
   });
 
   test("oomScoreAdj", async () => {
