@@ -1,9 +1,9 @@
 /** `exec` of the OCI runtime: a further process in a container that runs. */
 import { openRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
-import { Flags } from "../ffi/call.ts";
+import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
-import { close, O, open } from "../linux/fd.ts";
+import { close, O, open, POLLIN, poll } from "../linux/fd.ts";
 import { CLONE, PR_SET_DUMPABLE, pidfdSendSignal, prctl } from "../linux/process.ts";
 import { openProcess } from "../linux/process_identity.ts";
 import { replaceFile } from "../linux/replace_file.ts";
@@ -13,7 +13,7 @@ import { withGrantable } from "./grantable.ts";
 import type { Streams } from "./init_plan.ts";
 import { isBornInside, type JoinPlan, mayHide, runJoined } from "./join.ts";
 import { awaitCommand, awaitForked, type Started } from "./launch.ts";
-import { StuckError } from "./launch_error.ts";
+import { LaunchError, StuckError } from "./launch_error.ts";
 import { filterOf } from "./oci_seccomp.ts";
 import { sendDescriptor } from "./send_descriptor.ts";
 import type { Process } from "./spec.ts";
@@ -21,7 +21,7 @@ import { spawnStage } from "./stage.ts";
 import { statusOf } from "./state.ts";
 import type { RuntimeStore } from "./store.ts";
 import { unsupportedProcess } from "./unsupported.ts";
-import { type Waiting, waitFor } from "./watch.ts";
+import { endChild, type Waiting, waitFor } from "./watch.ts";
 
 /** What `exec` is told on its command line. */
 export interface ExecOptions {
@@ -48,10 +48,7 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
   }
   const running = status === "running" || status === "paused" || status === "created";
   const pidfd = running && record.init !== undefined ? openProcess(record.init) : undefined;
-  if (pidfd === undefined || record.init === undefined)
-    throw new MydockerError(
-      `cannot exec in a container that is not running: ${id}: container not running`,
-    );
+  if (pidfd === undefined || record.init === undefined) throw notRunning(id);
   checkTerminal(options);
   const lacking = unsupportedProcess(options.process);
   if (lacking !== undefined) throw lacking;
@@ -66,17 +63,31 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
     ...filterOf(linux),
     ...(record.keyring === true ? { keyring: id } : {}),
   };
-  const pidNamespace = mayHide(plan) ? openPidNamespace(record.init.pid, pidfd) : undefined;
-  const started = startJoined(pidNamespace === undefined ? plan : { ...plan, pidNamespace });
-  if (pidNamespace !== undefined) close(pidNamespace);
-  close(pidfd);
-  const { pidFile, consoleSocket, pidfdSocket } = options;
-  if (consoleSocket !== undefined && started.console !== undefined) {
-    sendDescriptor(consoleSocket, "/dev/ptmx", started.console);
+  let started: Started;
+  try {
+    started = startIn(record.init.pid, plan);
+  } catch (cause) {
+    throw mayBeItsEnd(cause) && endsSoon(pidfd) ? notRunning(id, cause) : cause;
+  } finally {
+    close(pidfd);
   }
-  if (pidfdSocket !== undefined) sendDescriptor(pidfdSocket, "pidfd", started.pidfd);
-  if (pidFile !== undefined) replaceFile(pidFile, String(started.pid), { mode: 0o644 });
+  try {
+    handOver(options, started);
+  } catch (error) {
+    endChild(started);
+    throw error;
+  }
   return started;
+}
+
+function startIn(pid: number, plan: JoinPlan): Started {
+  if (!mayHide(plan)) return startJoined(plan);
+  const pidNamespace = openPidNamespace(pid, plan.pidfd);
+  try {
+    return startJoined({ ...plan, pidNamespace });
+  } finally {
+    close(pidNamespace);
+  }
 }
 
 /** By name: who has become the user that was asked for may not use the pidfd any more (setns(2)). */
@@ -84,6 +95,36 @@ function openPidNamespace(pid: number, pidfd: number): number {
   const namespace = open(`/proc/${pid}/ns/pid`, O.O_RDONLY);
   pidfdSendSignal(pidfd, 0); // it is there still, so it is whose namespace was opened
   return namespace;
+}
+
+const notRunning = (id: string, cause?: unknown): MydockerError =>
+  new MydockerError(
+    `cannot exec in a container that is not running: ${id}: container not running`,
+    { cause },
+  );
+
+/**
+ * Whether the end of the container could be what went wrong: a pid namespace that ends cannot be
+ * joined (ESRCH) or cloned into (ENOMEM, clone(2)), and has no name any more (ENOENT).
+ */
+const mayBeItsEnd = (error: unknown): boolean =>
+  isErrno(error, "ESRCH", "ENOMEM", "ENOENT") ||
+  (error instanceof LaunchError && error.exitCode === 125);
+
+/** Its first process is the last to end of all, on a busy machine some time after it was killed. */
+const endsSoon = (pidfd: number): boolean =>
+  poll([{ fd: pidfd, events: POLLIN, revents: 0 }], 1000) > 0;
+
+/** The terminal, a pidfd and the pid to whoever asked for them. */
+function handOver(
+  { pidFile, consoleSocket, pidfdSocket }: ExecOptions,
+  { pid, pidfd, console }: Started,
+): void {
+  if (consoleSocket !== undefined && console !== undefined) {
+    sendDescriptor(consoleSocket, "/dev/ptmx", console);
+  }
+  if (pidfdSocket !== undefined) sendDescriptor(pidfdSocket, "pidfd", pidfd);
+  if (pidFile !== undefined) replaceFile(pidFile, String(pid), { mode: 0o644 });
 }
 
 /** By a fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process. */

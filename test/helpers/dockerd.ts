@@ -125,6 +125,12 @@ export class Dockerd {
     );
   }
 
+  /** Removes all containers: what a test that fails leaves is not the next one's. */
+  async removeContainers(): Promise<void> {
+    const ids = (await this.docker(["ps", "--all", "--quiet"])).out.split("\n").filter(Boolean);
+    if (ids.length > 0) await this.docker(["rm", "--force", "--volumes", ...ids]);
+  }
+
   /** A command in the daemon's network namespace. */
   inNetwork(command: readonly string[]): Promise<Result> {
     const pid = readFileSync(join(this.#folder, "pid"), "utf8");
@@ -136,9 +142,14 @@ export class Dockerd {
     return cgroupsBelow(this.cgroup);
   }
 
+  get isRunning(): boolean {
+    return this.#daemon !== undefined;
+  }
+
   /** Ends it, and everything that it started. */
   async stop(): Promise<void> {
     await this.#daemon?.stop();
+    this.#daemon = undefined;
     for (const pid of processesOf(this.#folder)) process.kill(pid, "SIGKILL");
     await removeCgroups(this.cgroup);
   }
