@@ -108,8 +108,9 @@ const notRunning = (id: string, cause?: unknown): MydockerError =>
  * joined (ESRCH) or cloned into (ENOMEM, clone(2)), and has no name any more (ENOENT).
  */
 const mayBeItsEnd = (error: unknown): boolean =>
-  isErrno(error, "ESRCH", "ENOMEM", "ENOENT") ||
-  (error instanceof LaunchError && error.exitCode === 125);
+  error instanceof LaunchError
+    ? error.exitCode === 125 || isErrno(error.cause, "ESRCH", "ENOMEM")
+    : isErrno(error, "ESRCH", "ENOMEM", "ENOENT");
 
 /** Its first process is the last to end of all, on a busy machine some time after it was killed. */
 const endsSoon = (pidfd: number): boolean =>

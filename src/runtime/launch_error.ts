@@ -1,4 +1,5 @@
 /** Why a container's first process could not be started. */
+import { SysError } from "../ffi/call.ts";
 import { SIGNALS } from "../linux/process.ts";
 import { explainExec, type Outlook } from "./executable.ts";
 
@@ -20,7 +21,7 @@ export class StuckError extends Error {}
 /** What an error of the trampoline's means. */
 export function executionError(outlook: Outlook | undefined, errno: number): LaunchError {
   const { problem, exitCode } = explainExec(outlook ?? { subject: "exec", exitCode: 126 }, errno);
-  return new LaunchError(problem, { exitCode });
+  return new LaunchError(problem, { exitCode, cause: new SysError("execve", {}, errno) });
 }
 
 /** What is known of a first process that said nothing before it ended. */
