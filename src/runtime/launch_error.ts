@@ -21,7 +21,7 @@ export class StuckError extends Error {}
 /** What an error of the trampoline's means. */
 export function executionError(outlook: Outlook | undefined, errno: number): LaunchError {
   const { problem, exitCode } = explainExec(outlook ?? { subject: "exec", exitCode: 126 }, errno);
-  return new LaunchError(problem, { exitCode, cause: new SysError("execve", {}, errno) });
+  return new LaunchError(problem, { exitCode, cause: new SysError("execve", {}, Math.abs(errno)) });
 }
 
 /** What is known of a first process that said nothing before it ended. */
