@@ -287,7 +287,9 @@ describe("the caller's terminal, when it is passed in, takes no input from the c
     const commands = [`${call} run --bundle ${bundle} types`, `${call} exec typed /tiocsti`];
     for (const command of commands) {
       const script = `${command}; echo "ended $?"; read -t 1 line; echo "read <$line>"`;
-      const { output } = await spawnOnTerminal(engine, ["bash", "-c", script]).end();
+      const session = spawnOnTerminal(engine, ["bash", "-c", script]);
+      const output = await session.waitForOutput(/read <.*>/);
+      await session.end();
       expect(output).toContain("ended 0");
       expect(output.match(/\w+ (TYPED|refused)/g) ?? []).toHaveLength(5);
       expect(output).not.toContain("TYPED");
@@ -301,12 +303,13 @@ describe("the caller's terminal, when it is passed in, takes no input from the c
     const script =
       "tty; tty </dev/tty; ps -o pid,sid,tty 2>/dev/null; cut -d' ' -f5-7 /proc/$$/stat";
     const call = [oci.runtime, "--root", oci.root, "exec", "-t", "own", "sh", "-c", script];
-    const { output, exitCode } = await spawnOnTerminal(engine, call).end();
-    expect(exitCode).toBe(0);
+    const session = spawnOnTerminal(engine, call);
+    const output = await session.waitForOutput(/\n\d+ \d+ \d+\r?\n/);
+    expect((await session.end()).exitCode).toBe(0);
     const lines = output.trim().split(/\r?\n/);
     expect(lines[0]).toMatch(/^\/dev\/pts\/\d+$/);
-    const [group, session, terminal] = (lines.at(-1) ?? "").split(" ").map(Number);
-    expect(group).toBe(session as number);
+    const [group, leader, terminal] = (lines.at(-1) ?? "").split(" ").map(Number);
+    expect(group).toBe(leader as number);
     expect(terminal).not.toBe(0);
     await oci.remove("own");
   });

@@ -17,8 +17,11 @@ import { waitFor } from "../helpers/wait.ts";
 const engine = useEngine();
 
 /** A copy of the runtime, which may be overwritten. */
-function copyOfRuntime(name: string): { oci: OciRuntime; hash: () => string } {
-  const path = join(engine.directory(name), "mydocker-oci");
+function copyOfRuntime(
+  name: string,
+  program = "mydocker-oci",
+): { oci: OciRuntime; hash: () => string } {
+  const path = join(engine.directory(name), program);
   copyFileSync(RUNTIME, path);
   chmodSync(path, 0o755);
   const hash = () => new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex");
@@ -62,7 +65,7 @@ async function watch(
 ) {
   const canary = join(engine.directory("host"), "canary");
   writeFileSync(canary, "");
-  const script = `${beside} & exec /proc_watcher ${canary} 120`;
+  const script = `${beside} & exec /proc_watcher ${canary} 120 overwrite`;
   const bundle = oci.bundle(["sh", "-c", script], change);
   for (const name of ["proc_watcher", "swap_command"])
     install(compileFixture(engine, name), bundle, name);
@@ -133,6 +136,90 @@ testIf(
     expect(hash()).toBe(before);
   },
   120_000,
+);
+
+/** Files that lead to /proc/self/exe, in a folder. @returns the folder */
+function leadingToUs(): string {
+  const folder = engine.directory("leading");
+  const write = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    chmodSync(join(folder, name), 0o755);
+  };
+  write("script", "#!/proc/self/exe\n");
+  write("script2", "#!/x/script\n");
+  write("script3", "#!/x/script2 argument\n");
+  const linker = "-Wl,--dynamic-linker=/proc/self/exe";
+  copyFileSync(compileFixture(engine, "sleeper", linker), join(folder, "elf"));
+  return folder;
+}
+
+const LEADING = ["/proc/self/exe", "/x/script", "/x/script2", "/x/script3", "/x/elf"];
+
+// Seen to fail without the trampoline (mayJump false), by script2 and script3; the others are named.
+testIf(
+  [program("gcc")],
+  "what leads to /proc/self/exe by scripts or its ELF interpreter executes nothing of ours (CVE-2019-5736)",
+  async () => {
+    const { oci, hash } = copyOfRuntime("leading-oci");
+    const before = hash();
+    const folder = leadingToUs();
+    const { stop } = await watch(oci, "leads", (config) => {
+      withCapabilities()(config);
+      const options = ["bind", "ro"];
+      config.mounts.push({ destination: "/x", type: "bind", source: folder, options });
+    });
+    for (const command of LEADING) {
+      for (let round = 0; round < 5; round++) {
+        const { exitCode, out } = await oci.call(["exec", "leads", command, "--version"]);
+        expect({ command, out }).toEqual({ command, out: "" });
+        expect([127, 255]).toContain(exitCode as number); // by the trampoline, or refused before
+      }
+    }
+    expect(await stop()).toEqual(NOTHING);
+    expect(hash()).toBe(before);
+  },
+  60_000,
+);
+
+testIf(
+  [program("gcc")],
+  "the same of run, privileged or not",
+  async () => {
+    const { oci, hash } = copyOfRuntime("leading-run", "mydocker");
+    const before = hash();
+    const folder = leadingToUs();
+    for (const command of LEADING) {
+      for (const options of [[], ["--privileged"], ["--init"], ["--cap-add", "SYS_PTRACE"]]) {
+        const args = [...options, "-v", `${folder}:/x:ro`, "busybox", command, "version"];
+        const { exitCode, out } = await engine.exec([oci.runtime, "run", "--rm", ...args], {});
+        expect({ command, options, out, exitCode }).toEqual({
+          ...{ command, options, out: "" },
+          exitCode: /script[23]/.test(command) ? 127 : 126,
+        });
+      }
+    }
+    expect(hash()).toBe(before);
+  },
+  60_000,
+);
+
+// Seen to fail without PR_SET_DUMPABLE, in launch.ts and init.ts: right before execve(2) init has no more
+// capabilities than the other container's processes.
+testIf(
+  [program("gcc")],
+  "containers that start show nothing of mydocker's to one with --pid host",
+  async () => {
+    const canary = join(engine.directory("host"), "canary");
+    writeFileSync(canary, "");
+    const watcher = `${compileFixture(engine, "proc_watcher")}:/watcher:ro`;
+    const options = ["--pid", "host", "-v", watcher, "busybox", "/watcher", canary, "5"];
+    const watching = engine.run(options);
+    await often(100, () => engine.run(["busybox", "true"], { env: { CANARY: "1" } }));
+    const lines = (await watching).out.split("\n");
+    // It may look at other containers' processes that run already, and there may be some on this machine.
+    expect(lines.filter((line) => !line.startsWith("descriptor"))).toEqual(NOTHING);
+  },
+  60_000,
 );
 
 leavesNothingBehind(engine);
