@@ -7,6 +7,11 @@ if (args[0] === "internal-init-stage") {
   runStage(args.slice(1));
 }
 
+if (args[0] === "internal-monitor") {
+  const { runMonitor } = await import("./engine/monitor.ts");
+  process.exit(await runMonitor());
+}
+
 const calledAsOci = process.argv0.endsWith("-oci");
 if (calledAsOci || args[0] === "oci") {
   const { main } = await import("./cli/oci/index.ts");

@@ -54,6 +54,7 @@ export function statusText(state: ContainerState, now: number): string {
   if (state.status === "created") return "Created";
   if (state.status === "dead") return "Dead";
   if (state.status === "running") return `Up ${humanAge(state.startedAt, now)}`;
+  if (state.status === "paused") return `Up ${humanAge(state.startedAt, now)} (Paused)`;
   const { exitCode, finishedAt } = state.exit;
   return `Exited (${exitCode}) ${humanAge(finishedAt, now)} ago`;
 }

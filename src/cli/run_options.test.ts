@@ -162,7 +162,10 @@ test.each<[string[], string]>([
   [["--uts", "host", "-h", "x"], "conflicting options: hostname and the UTS mode"],
   [["--oom-score-adj", "1001"], "Invalid value 1001, range for oom score adj is [-1000, 1000]"],
   [["--cidfile", "/etc/passwd"], "container ID file found"],
-  [["-d", "alpine"], "-d, --detach is not supported by this version yet"],
+  [["--log-driver", "syslog", "alpine"], "logger: no log driver named 'syslog' is registered"],
+  [["--log-opt", "tag=x", "alpine"], "unknown log opt 'tag' for json-file log driver"],
+  [["--log-opt", "max-size=x", "alpine"], "invalid log opt max-size: invalid size: 'x'"],
+  [["--log-opt", "max-file=0", "alpine"], "max-file cannot be less than 1"],
   [["-p", "80:80", "alpine"], "-p, --publish is not supported by this version yet"],
   [["-m", "abc"], `invalid argument "abc" for "-m, --memory" flag: invalid size: 'abc'`],
 ])("%j is refused", (args, message) => {

@@ -1,6 +1,7 @@
 /** Table of the options of `run`, with Docker's names and letters, and the seed project's. */
 import { getcwd } from "../linux/file.ts";
 import type { OptionTable } from "./option_table.ts";
+import { LOG_OPTIONS } from "./run_log.ts";
 import { parseCapability } from "./values/capability.ts";
 import { parseCgroupParent } from "./values/cgroup.ts";
 import { parseCpuList } from "./values/cpuset.ts";
@@ -99,6 +100,11 @@ export const RUN_OPTIONS = {
     description: "Memory nodes it may use, such as 0-1",
     parse: parseCpuList,
   },
+  detach: {
+    type: "boolean",
+    short: "d",
+    description: "Run it in the background and print its id",
+  },
   device: {
     type: "list",
     value: "src[:dst[:rwm]]",
@@ -179,6 +185,7 @@ export const RUN_OPTIONS = {
     description: "Read labels from a file",
     complete: "file",
   },
+  ...LOG_OPTIONS,
   memory: {
     type: "value",
     short: "m",
@@ -291,6 +298,12 @@ export const RUN_OPTIONS = {
     description: "Signal that asks the container to end",
     parse: parseSignal,
   },
+  "stop-timeout": {
+    type: "value",
+    value: "seconds",
+    description: "How long stop waits before it kills, 10 seconds by default",
+    parse: parseInteger,
+  },
   sysctl: {
     type: "list",
     value: "name=value",
@@ -361,7 +374,6 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   "blkio-weight-device": "",
   "cpu-rt-period": "",
   "cpu-rt-runtime": "",
-  detach: "d",
   "detach-keys": "",
   "device-read-bps": "",
   "device-read-iops": "",
@@ -386,8 +398,6 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   "kernel-memory": "",
   link: "",
   "link-local-ip": "",
-  "log-driver": "",
-  "log-opt": "",
   "mac-address": "",
   "memory-swappiness": "",
   "net-alias": "",
@@ -401,7 +411,6 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   quiet: "q",
   restart: "",
   runtime: "",
-  "stop-timeout": "",
   "storage-opt": "",
   "use-api-socket": "",
   "volume-driver": "",

@@ -34,6 +34,90 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/container/rm.ts"),
   },
   {
+    group: "container",
+    name: "create",
+    top: "create",
+    description: "Make a new container without starting it",
+    load: () => import("./commands/container/create.ts"),
+  },
+  {
+    group: "container",
+    name: "start",
+    top: "start",
+    description: "Start one or more containers in the background",
+    load: () => import("./commands/container/start.ts"),
+  },
+  {
+    group: "container",
+    name: "stop",
+    top: "stop",
+    description: "Ask one or more containers to end, and kill them if they do not",
+    load: () => import("./commands/container/stop.ts"),
+  },
+  {
+    group: "container",
+    name: "restart",
+    top: "restart",
+    description: "Stop one or more containers and start them again",
+    load: () => import("./commands/container/restart.ts"),
+  },
+  {
+    group: "container",
+    name: "kill",
+    top: "kill",
+    description: "Send a signal to one or more containers",
+    load: () => import("./commands/container/kill.ts"),
+  },
+  {
+    group: "container",
+    name: "pause",
+    top: "pause",
+    description: "Stop all processes of one or more containers from running",
+    load: () => import("./commands/container/pause.ts"),
+  },
+  {
+    group: "container",
+    name: "unpause",
+    top: "unpause",
+    description: "Let the processes of one or more paused containers go on",
+    load: () => import("./commands/container/unpause.ts"),
+  },
+  {
+    group: "container",
+    name: "wait",
+    top: "wait",
+    description: "Wait until containers end, and print their exit codes",
+    load: () => import("./commands/container/wait.ts"),
+  },
+  {
+    group: "container",
+    name: "rename",
+    top: "rename",
+    description: "Give a container another name",
+    load: () => import("./commands/container/rename.ts"),
+  },
+  {
+    group: "container",
+    name: "logs",
+    top: "logs",
+    description: "Show what a container wrote",
+    load: () => import("./commands/container/logs.ts"),
+  },
+  {
+    group: "container",
+    name: "inspect",
+    top: "inspect",
+    description: "Show what is known of one or more containers, as JSON",
+    load: () => import("./commands/container/inspect.ts"),
+  },
+  {
+    group: "container",
+    name: "top",
+    top: "top",
+    description: "Show the processes of a container",
+    load: () => import("./commands/container/top.ts"),
+  },
+  {
     group: "image",
     name: "ls",
     aliases: ["list"],
@@ -89,9 +173,9 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `attach build builder commit compose container cp create diff events exec export history inspect
-  kill load login logout logs network pause port pull push rename restart save search start stats
-  stop tag top unpause update volume wait`.split(/\s+/),
+  `attach build builder commit compose container cp diff events exec export history load login logout network port pull push save search stats tag update volume`.split(
+    /\s+/,
+  ),
 );
 
 /** What the first words of a command line name. */

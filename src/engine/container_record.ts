@@ -5,6 +5,8 @@ import type { RunOptions } from "./run_options.ts";
 export interface ContainerRecord {
   readonly id: string;
   readonly name: string;
+  /** While it is renamed: the name that it may have besides. */
+  readonly otherName?: string;
   /** RFC 3339 */
   readonly created: string;
   /** The image as it was asked for; `--rootfs`'s directory otherwise. */

@@ -25,7 +25,7 @@ import {
   symlink,
   unlinkIfExists,
 } from "../linux/file.ts";
-import { replaceFile } from "../linux/replace_file.ts";
+import { replaceFile, syncDirectory } from "../linux/replace_file.ts";
 import type { Paths } from "../paths.ts";
 import type { Spec } from "../runtime/spec.ts";
 import { isContainerId } from "./container_id.ts";
@@ -109,14 +109,19 @@ export class ContainerStore {
     }
   }
 
-  /** Gives a name back, if it is this container's. */
-  releaseName(name: string, id: string): void {
+  /** Gives a name back, if it is this container's. @returns whether it was */
+  releaseName(name: string, id: string): boolean {
     const path = `${this.#names}/${name}`;
-    if (readlinkIfLink(path) === id) unlinkIfExists(path);
+    if (readlinkIfLink(path) !== id) return false;
+    unlinkIfExists(path);
+    return true;
   }
 
-  writeRecord(record: ContainerRecord): void {
-    replaceFile(`${this.directory(record.id)}/container.json`, JSON.stringify(record));
+  writeRecord(record: ContainerRecord, durable = false): void {
+    const path = `${this.directory(record.id)}/container.json`;
+    replaceFile(path, JSON.stringify(record), { durable });
+    if (!durable) return;
+    for (const directory of [this.#containers, this.#names]) syncDirectory(directory);
   }
 
   writeConfig(id: string, spec: Spec): void {
@@ -125,6 +130,26 @@ export class ContainerStore {
 
   writeExit(id: string, exit: ExitRecord): void {
     replaceFile(`${this.directory(id)}/exit.json`, JSON.stringify(exit), { durable: true });
+  }
+
+  /** Takes back how it ended last: it is about to run again. */
+  removeExit(id: string): void {
+    unlinkIfExists(`${this.directory(id)}/exit.json`);
+  }
+
+  /** Takes back that it was about to run. */
+  removeConfig(id: string): void {
+    unlinkIfExists(`${this.directory(id)}/config.json`);
+  }
+
+  /** Whether its command was ever about to be executed: there is a configuration of a start. */
+  hasStarted(id: string): boolean {
+    return statIfExists(`${this.directory(id)}/config.json`) !== undefined;
+  }
+
+  /** Where what it writes is logged; older files of it have a number behind the name. */
+  logPath(id: string): string {
+    return `${this.directory(id)}/${id}-json.log`;
   }
 
   /**
@@ -207,9 +232,10 @@ export class ContainerStore {
    * Removes a container's files, and before them its name. The caller owns it.
    * @param name what it is called; looked up if not given
    */
-  remove(id: string, name = this.#nameInRecord(id) ?? this.nameOf(id)): void {
+  remove(id: string, name?: string): void {
     const directory = this.directory(id);
-    if (name !== undefined) this.releaseName(name, id);
+    // One that was renamed since it was looked up has another name now.
+    if (name === undefined || !this.releaseName(name, id)) this.#releaseNames(id);
     // What a container leaves that wrote nothing takes no look into any directory.
     if (!rmdirIfEmpty(`${directory}/upper`)) removeTree(`${directory}/upper`);
     rmdirIfEmpty(`${directory}/work/work`);
@@ -223,9 +249,16 @@ export class ContainerStore {
     if (!rmdirIfEmpty(directory)) removeTree(directory);
   }
 
-  #nameInRecord(id: string): string | undefined {
+  #releaseNames(id: string): void {
+    for (const name of this.#namesInRecord(id) ?? [this.nameOf(id)]) {
+      if (name !== undefined) this.releaseName(name, id);
+    }
+  }
+
+  #namesInRecord(id: string): (string | undefined)[] | undefined {
     try {
-      return this.read(id)?.name;
+      const record = this.read(id);
+      return record === undefined ? undefined : [record.name, record.otherName];
     } catch (error) {
       if (error instanceof DamagedContainerError) return undefined;
       throw error;

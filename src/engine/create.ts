@@ -17,6 +17,8 @@ export interface CreatedContainer {
   readonly record: ContainerRecord;
   readonly root: RootChoice;
   readonly ownership: Ownership;
+  /** Its end is on record, of the last time that it ran. */
+  readonly ranBefore: boolean;
   /** Leaves the container in place when what it was made for ends. */
   keep(): void;
 }
@@ -24,6 +26,7 @@ export interface CreatedContainer {
 /**
  * Makes a container. What `undo` gives back: the container itself, unless it is kept, and that we
  * own it.
+ * @param durable that it exists is to survive a power failure
  * @throws {MydockerError} for a name that is taken, a command that is missing
  */
 export function createContainer(
@@ -31,17 +34,20 @@ export function createContainer(
   options: RunOptions,
   root: RootChoice,
   undo: DisposableStack,
+  durable = false,
 ): CreatedContainer {
   const command = commandOf({ ...options, args: root.args }, root.config);
   const id = newContainerId();
   const store = new ContainerStore(paths);
   const cgroup = containerCgroup(id, options.cgroupParent);
-  const ownership = claim(paths, { id, remove: options.remove, cgroup });
+  // Until it runs, or is complete, it is not worth keeping: lifecycle.ts says otherwise then.
+  const ownership = claim(paths, { id, remove: true, cgroup });
   undo.defer(() => ownership.release());
   let kept = false;
   let name: string | undefined;
   undo.defer(() => {
-    if (!kept) store.remove(id, name);
+    // In the background it may be renamed meanwhile.
+    if (!kept) store.remove(id, durable ? undefined : name);
   });
   name = claimName(paths, store, options.name, id);
   const directory = store.makeDirectory(id);
@@ -56,7 +62,7 @@ export function createContainer(
     labels: { ...root.config.Labels, ...options.labels },
     options,
   };
-  store.writeRecord(record);
+  store.writeRecord(record, durable);
   createUpperLayer(directory);
   return {
     paths,
@@ -64,6 +70,7 @@ export function createContainer(
     record,
     root,
     ownership,
+    ranBefore: false,
     keep: () => {
       kept = true;
     },
@@ -92,7 +99,10 @@ function claimName(
 
 /** Gives back the name of a container of which there is nothing else: somebody removed its files by hand. */
 function freeStaleName(paths: Paths, store: ContainerStore, name: string, holder: string): void {
-  if (!isContainerId(holder)) return store.releaseName(name, holder);
+  if (!isContainerId(holder)) {
+    store.releaseName(name, holder);
+    return;
+  }
   if (store.hasFiles(holder)) return;
   // Whoever makes a container has its lock before its name.
   const lock = claimSilently(paths, holder, "");

@@ -1,4 +1,6 @@
 /** Containers as `ps` shows them. */
+import { readLayout } from "../cgroups/layout.ts";
+import { openCgroup } from "../cgroups/manager.ts";
 import { processStartTime } from "../linux/proc.ts";
 import type { Paths } from "../paths.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
@@ -13,6 +15,11 @@ export type ContainerState =
       readonly status: "running";
       readonly pid: number;
       /** RFC 3339 */
+      readonly startedAt: string;
+    }
+  | {
+      readonly status: "paused";
+      readonly pid: number;
       readonly startedAt: string;
     }
   | { readonly status: "exited"; readonly exit: ExitRecord }
@@ -42,11 +49,22 @@ export function stateOf(
   exit: ExitRecord | undefined,
 ): ContainerState {
   const running = owner?.process;
-  // The start time tells a process from a stranger that got its number.
-  if (running !== undefined && processStartTime(running.pid) === running.startTime) {
+  // The start time tells a process from a stranger that got its number. One that has ended counts
+  // as running until its end is on record: what it ended with is not known before.
+  if (
+    running !== undefined &&
+    (exit === undefined || processStartTime(running.pid) === running.startTime)
+  ) {
     return { status: "running", pid: running.pid, startedAt: running.startedAt };
   }
   return exit === undefined ? { status: "created" } : { status: "exited", exit };
+}
+
+/** A container that runs, or is paused. */
+export function withPause(state: ContainerState, owner: OwnerRecord | undefined): ContainerState {
+  if (state.status !== "running" || owner === undefined) return state;
+  const isPaused = openCgroup(readLayout(), owner.cgroup).frozen();
+  return isPaused ? { ...state, status: "paused" } : state;
 }
 
 /** All containers, the newest first. One that is being made or removed is left out. */
@@ -74,14 +92,19 @@ function summarize(paths: Paths, store: ContainerStore, id: string): ContainerSu
   const record = read(() => store.read(id));
   if (record === undefined && problems.length === 0) return undefined;
   const exit = read(() => store.readExit(id));
-  const state = stateOf(readOwner(paths, id), exit);
+  const owner = readOwner(paths, id);
+  const state = withPause(stateOf(owner, exit), owner);
   return {
     record:
       record === undefined ? unreadable(store, id) : { ...record, network: record.options.network },
-    state: problems.length > 0 && state.status !== "running" ? { status: "dead" } : state,
+    state: problems.length > 0 && !isUp(state) ? { status: "dead" } : state,
     problems,
   };
 }
+
+/** Whether there are processes of it. */
+export const isUp = ({ status }: ContainerState): boolean =>
+  status === "running" || status === "paused";
 
 function unreadable(store: ContainerStore, id: string): ListedContainer {
   return {

@@ -13,6 +13,7 @@ import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
+import { removeSocket } from "./monitor_socket.ts";
 import { claimSilently, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
 import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
 
@@ -69,7 +70,8 @@ function recoverAfterReboot(paths: Paths): void {
 function wasLeft(store: ContainerStore, id: string): boolean {
   const record = readable(() => store.read(id));
   if (record === undefined) return !store.isDamaged(id);
-  return record.options.remove || !store.hasExit(id);
+  if (record.options.remove) return true;
+  return !store.hasExit(id) && store.hasStarted(id); // neither: it was only created
 }
 
 /**
@@ -89,8 +91,8 @@ function finish(
   const remove = record?.remove ?? true;
   if (remove || (container === undefined && !store.isDamaged(id))) {
     store.remove(id);
-  } else if (!store.hasExit(id)) {
-    // A container is started once: if its end is written down, that is how it ended.
+  } else if (!store.hasExit(id) && (record?.process !== undefined || store.hasStarted(id))) {
+    // The record of an earlier end is removed before it is started again: one that is there is of this end.
     store.writeExit(id, {
       exitCode: LOST,
       oomKilled: false,
@@ -109,6 +111,7 @@ export function stopAndRelease(paths: Paths, id: string, record: OwnerRecord | u
   }
   openCgroup(readLayout(), record?.cgroup || recordedCgroup(paths, id)).remove();
   removeEtcFiles(paths, id);
+  removeSocket(paths, id);
 }
 
 /** Kills what runs in a container whose living owner says nothing that can be read: it sees it end. */

@@ -1,11 +1,12 @@
 /** `rm`: containers that have ended, or by force any. */
+import { readLayout } from "../cgroups/layout.ts";
+import { openCgroup } from "../cgroups/manager.ts";
 import { MydockerError, NotFoundError } from "../errors.ts";
 import { processState } from "../linux/proc.ts";
 import { identify, killProcess } from "../linux/process_identity.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
-import { stateOf } from "./list.ts";
 import {
   claimRemoval,
   claimToRemove,
@@ -59,7 +60,9 @@ function takeOver(paths: Paths, id: string, force: boolean): Ownership {
       return ownership;
     }
     const owner = readOwner(paths, id);
-    const isRunning = stateOf(owner, undefined).status === "running";
+    const isRunning =
+      owner?.process !== undefined &&
+      identify(owner.process.pid)?.startTime === owner.process.startTime;
     const isLate = Date.now() >= deadline;
     if (!force) {
       const name = new ContainerStore(paths).nameOf(id) ?? id.slice(0, 12);
@@ -71,7 +74,10 @@ function takeOver(paths: Paths, id: string, force: boolean): Ownership {
       if (isLate) throw new MydockerError(`container ${name} is in use by another command`);
       continue;
     }
-    if (isRunning && owner?.process !== undefined) killProcess(owner.process, PATIENCE);
+    if (isRunning && owner?.process !== undefined) {
+      openCgroup(readLayout(), owner.cgroup).thaw(); // frozen, it would not end
+      killProcess(owner.process, PATIENCE);
+    }
     const holder = ownerOf(paths, id);
     if (holder !== undefined && owner === undefined && !isKilled) {
       isKilled = true;

@@ -1,18 +1,14 @@
 /** `run`: from options to a container that has run in the foreground. */
 
 import { MydockerError } from "../errors.ts";
-import { encodeBytes } from "../ffi/bytes.ts";
-import { close, O, open, writeAll } from "../linux/fd.ts";
-import { unlinkIfExists } from "../linux/file.ts";
-import { defaultSignal, type ExitStatus, SIGNALS, umask } from "../linux/process.ts";
-import { identify } from "../linux/process_identity.ts";
+import { defaultSignal, SIGNALS, umask } from "../linux/process.ts";
 import { isTerminal } from "../linux/tty.ts";
-import { log } from "../log.ts";
 import { statePaths } from "../paths.ts";
 import { explainOpenFiles } from "../runtime/rlimits.ts";
-import { type CreatedContainer, createContainer } from "./create.ts";
+import { createContainer } from "./create.ts";
 import { type ForegroundEnd, superviseForeground } from "./foreground.ts";
 import { ownCapabilities } from "./host_facts.ts";
+import { announce, cleanUp, recordExit, warnOfLimits, writeIdFile } from "./lifecycle.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -38,27 +34,6 @@ export async function runContainer(options: RunOptions): Promise<number> {
     cleanUp(undo);
   }
 }
-
-/** What cannot be given back is not to hide how the command ended, or why it did not start. */
-function cleanUp(undo: DisposableStack): void {
-  try {
-    undo.dispose();
-  } catch (error) {
-    for (const each of suppressed(error)) {
-      log.warn(`the container could not be cleaned up: ${describe(each)}`);
-    }
-  }
-}
-
-/** All errors of a stack that was unwound, the first one first. */
-function suppressed(error: unknown): unknown[] {
-  return error instanceof SuppressedError
-    ? [...suppressed(error.suppressed), ...suppressed(error.error)]
-    : [error];
-}
-
-const describe = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
 
 async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promise<number> {
   if (options.tty && options.interactive && !isTerminal(0)) {
@@ -89,32 +64,6 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   return status.code === 0 && status.outputLost ? 125 : status.code;
 }
 
-/** `--cidfile`: a new file with the container's id; `undo` removes it. */
-function writeIdFile(path: string, id: string, undo: DisposableStack): void {
-  let fd: number;
-  try {
-    fd = open(path, O.O_WRONLY | O.O_CREAT | O.O_EXCL, 0o644);
-  } catch (cause) {
-    throw new MydockerError(`cannot write the container's id: ${describe(cause)}`, {
-      exitCode: 125,
-      cause,
-    });
-  }
-  undo.defer(() => unlinkIfExists(path));
-  try {
-    writeAll(fd, encodeBytes(id), path);
-  } finally {
-    close(fd);
-  }
-}
-
-/** Says who runs, for `ps` and for whoever has to clean up after us. */
-function announce({ ownership }: CreatedContainer, { pid }: RunningContainer, startedAt: string) {
-  const identity = identify(pid);
-  if (identity === undefined) return; // it has not been waited for, so it is there
-  ownership.update({ ...ownership.record, process: { ...identity, startedAt } });
-}
-
 async function supervise(
   running: RunningContainer,
   options: RunOptions,
@@ -134,33 +83,4 @@ async function supervise(
       if (options.pid === "host") running.cgroup.kill();
     },
   });
-}
-
-function recordExit(
-  { store, record }: CreatedContainer,
-  { cgroup }: RunningContainer,
-  status: ExitStatus,
-  startedAt: string,
-): void {
-  try {
-    store.writeExit(record.id, {
-      exitCode: status.code,
-      oomKilled: cgroup.oomKilled(),
-      startedAt,
-      finishedAt: new Date().toISOString(),
-    });
-  } catch (error) {
-    // The command has ended as it has: its exit code counts, not ours.
-    log.warn(`the end of container ${record.name} could not be recorded: ${describe(error)}`);
-  }
-}
-
-/** The kernel says in no other way that a program does not fit into its limits (execve(2)). */
-function warnOfLimits({ ulimits }: RunOptions): void {
-  const memory = ["RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_STACK"];
-  for (const { name, soft } of ulimits) {
-    if (!memory.includes(name)) continue;
-    const limit = `${name.slice("RLIMIT_".length).toLowerCase()}=${soft}`;
-    log.warn(`the command was ended by SIGSEGV: its limit ${limit} may be too low to start with`);
-  }
 }

@@ -75,6 +75,15 @@ export interface ResourceRequest {
 /** `--security-opt seccomp=…`: a profile is the text of its file, in Docker's form or the OCI specification's. */
 export type SeccompRequest = "unconfined" | "builtin" | { readonly profile: string };
 
+/** `--log-driver` and `--log-opt`. */
+export interface LogRequest {
+  readonly driver: "json-file" | "none";
+  /** bytes after which a new file is begun */
+  readonly maxSize: number;
+  /** how many files are kept, the newest included */
+  readonly maxFile: number;
+}
+
 /** The options of `run`, none of them looked up or checked against the machine. */
 export interface RunOptions {
   /** The first positional: an image, or a command of the default image. Absent with `--rootfs` or no positional. */
@@ -130,6 +139,12 @@ export interface RunOptions {
   readonly shmSize?: number;
   readonly oomScoreAdj?: number;
   readonly stopSignal?: number;
+  /** seconds until `stop` kills, -1 for never; 10 when absent */
+  readonly stopTimeout?: number;
+  /** what is usual when absent */
+  readonly log?: LogRequest;
+  /** Standard input is closed for good when the first who is attached to it closes theirs. */
+  readonly stdinOnce?: boolean;
   /** forward signals to the container's first process; Docker's default is true */
   readonly sigProxy: boolean;
   /** `--cidfile`: an absolute path of the host, where nothing was yet; gets the container's id */

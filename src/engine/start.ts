@@ -68,6 +68,9 @@ export interface RunningContainer extends Started {
   readonly pipes?: Pipes;
 }
 
+/** Says which signal is to end a start. */
+export type Interrupts = Pick<SignalQueue, "endsStart">;
+
 /**
  * Starts a container that was created. What `undo` gives back: its cgroup with everything in it
  * killed, its generated files.
@@ -77,7 +80,7 @@ export interface RunningContainer extends Started {
 export async function startContainer(
   container: CreatedContainer,
   undo: DisposableStack,
-  signals: SignalQueue,
+  signals: Interrupts,
   seccomp?: CompiledFilter,
 ): Promise<RunningContainer> {
   const { paths, record, root } = container;
@@ -95,7 +98,7 @@ export async function startContainer(
   const capabilities = ownCapabilities();
   const spec = buildSpec({
     id,
-    options: { ...options, args: root.args },
+    options: { ...options, entrypoint: "", args: record.command },
     image: root.config,
     cgroupsPath,
     resources,
@@ -142,7 +145,7 @@ export async function startContainer(
 /** Init may hang, in a file system that does not answer for instance: signals end the start. */
 async function untilInterrupted<T>(
   launch: Generator<void, T, void>,
-  signals: SignalQueue,
+  signals: Interrupts,
 ): Promise<T> {
   for (let step = launch.next(); ; ) {
     if (step.done === true) return step.value;
@@ -160,12 +163,13 @@ function interrupted(signal: number): MydockerError {
 }
 
 function* launchOn(
-  { ownership, paths, record, root, store }: CreatedContainer,
+  container: CreatedContainer,
   { spec, seccomp, rootFs }: Configured,
   cgroup: Cgroup,
   stdio: [number, number, number] | undefined,
   makeRest: () => void,
 ): Generator<void, Started, void> {
+  const { ownership, paths, record, root, store } = container;
   const { options } = record;
   const made = new Set(
     [
@@ -200,6 +204,7 @@ function* launchOn(
     return yield* launching(plan, {
       meanwhile: (pid) => {
         noteInit(ownership, pid);
+        if (container.ranBefore) store.removeExit(record.id); // from now on it is not true
         if (!mapped) makeRest();
       },
       ...(mapped ? { forked: (pid: number) => cgroup.add(pid) } : {}),
@@ -241,7 +246,7 @@ async function mapRoot(
   { paths, record, root: { layers }, store }: CreatedContainer,
   root: MountedRoot,
   { uid, gid }: IdRange,
-  signals: SignalQueue,
+  signals: Interrupts,
   streams: DisposableStack,
 ): Promise<RootSource> {
   const { mountMappedRoot } = await import("../runtime/mapped_root.ts");

@@ -4,13 +4,16 @@ import { makeDirectories, statIfExists } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 
 /** Changes with what is in the run directory: a newer executable makes what an older one did not. */
-const LAYOUT = 3;
+const LAYOUT = 4;
 
 /** An empty directory on which every container's root is mounted, each in its own mount namespace. */
 export const attachPoint = (paths: Paths): string => `${paths.run}/root.${LAYOUT}`;
 
 /** Where the generated files of all containers are (etc_files.ts). */
 export const etcDirectory = (paths: Paths): string => `${paths.run}/etc`;
+
+/** Where monitors listen (monitor_socket.ts). */
+export const socketDirectory = (paths: Paths): string => `${paths.run}/sockets`;
 
 /**
  * Makes what is missing, for root alone to look into.
@@ -21,6 +24,7 @@ export function makeStateDirectories(paths: Paths): boolean {
   attempt(paths.run, () => {
     makeDirectories(`${paths.run}/owners`);
     makeDirectories(etcDirectory(paths));
+    makeDirectories(socketDirectory(paths));
   });
   attempt(paths.root, () => {
     for (const part of ["containers", "names"]) makeDirectories(`${paths.root}/${part}`);

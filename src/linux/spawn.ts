@@ -11,6 +11,7 @@ const SIZE_OF_ATTRIBUTES = 512;
 const POSIX_SPAWN_SETPGROUP = 2;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
+const POSIX_SPAWN_SETSID = 0x80;
 /** sizeof(sigset_t) of glibc, bytes */
 const SIGSET_SIZE = 128;
 
@@ -23,6 +24,8 @@ export interface Program {
   readonly stdin?: number;
   readonly stdout?: number;
   readonly stderr?: number;
+  /** It leads a session of its own, not only a process group. */
+  readonly session?: boolean;
 }
 
 /**
@@ -43,7 +46,8 @@ export function spawnProgram(program: Program): number {
     streams.forEach((fd, to) => {
       if (fd !== undefined) libc.posix_spawn_file_actions_adddup2(actions, fd, to);
     });
-    const flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+    const group = program.session === true ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+    const flags = group | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
     libc.posix_spawnattr_setflags(attributes, flags);
     libc.posix_spawnattr_setsigmask(attributes, new Uint8Array(SIGSET_SIZE));
     libc.posix_spawnattr_setsigdefault(attributes, new Uint8Array(SIGSET_SIZE).fill(0xff));

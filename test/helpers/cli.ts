@@ -158,7 +158,16 @@ export class Engine {
   remove(): void {
     for (const child of this.#children) child.kill("SIGKILL");
     // The next command cleans up behind those that were killed.
-    if (this.#children.size > 0) Bun.spawnSync([EXECUTABLE, "ps"], { env: { ...this.env } });
+    const options = { env: { ...this.env } };
+    if (this.#children.size > 0) Bun.spawnSync([EXECUTABLE, "ps"], options);
+    // A test that failed may have left containers in the background.
+    const left = existsSync(join(this.root, "containers"))
+      ? Bun.spawnSync([EXECUTABLE, "ps", "-aq"], options)
+          .stdout.toString()
+          .split("\n")
+          .filter(Boolean)
+      : [];
+    if (left.length > 0) Bun.spawnSync([EXECUTABLE, "rm", "-f", ...left], options);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

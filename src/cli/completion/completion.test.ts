@@ -47,10 +47,10 @@ describe("bash offers", () => {
   const replies = new Map<string, string[]>();
   const LINES: Readonly<Record<string, string[] | RegExp>> = {
     "mydocker ":
-      /^completion container doctor image images import info ps rm rmi run system version$/,
+      /^completion container create doctor image images import info inspect kill logs pause ps rename restart rm rmi run start stop system top unpause version wait$/,
     "mydocker ru": ["run"],
     "mydocker -": ["-D", "--debug", "-v", "--version", "--help"],
-    "mydocker container ": ["run", "ls", "rm"],
+    "mydocker container r": ["run", "rm", "restart", "rename"],
     "mydocker run --cpus": ["--cpus", "--cpuset-cpus", "--cpuset-mems"],
     "mydocker container run --memory-s": ["--memory-swap"],
     "mydocker run --network ": ["none", "host"],

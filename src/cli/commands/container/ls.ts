@@ -29,7 +29,7 @@ export const command = defineCommand({
   rules: { later: { filter: "f", size: "s" } },
   async run({ values }) {
     requireRoot("mydocker ps");
-    const { listContainers } = await import("../../../engine/list.ts");
+    const { isUp, listContainers } = await import("../../../engine/list.ts");
     const { statePaths } = await import("../../../paths.ts");
     const all = listContainers(statePaths());
     const problems = all.flatMap((each) => each.problems);
@@ -39,9 +39,7 @@ export const command = defineCommand({
     }
     const newest = values.latest ? 1 : (values.last ?? -1);
     const shown =
-      newest > 0
-        ? all.slice(0, newest)
-        : all.filter(({ state }) => values.all || state.status === "running");
+      newest > 0 ? all.slice(0, newest) : all.filter(({ state }) => values.all || isUp(state));
     const rows = shown.map((each) => containerRow(each, Date.now(), values["no-trunc"]));
     const format = values.quiet ? "{{.ID}}" : tableFormat(values.format, CONTAINER_FORMAT);
     await print(formatRows(format, rows, CONTAINER_HEADINGS));

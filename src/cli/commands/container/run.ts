@@ -1,4 +1,5 @@
 import { defineCommand, requireRoot } from "../../command.ts";
+import { print } from "../../output.ts";
 import { composeRunOptions } from "../../run_options.ts";
 import { LATER_RUN_OPTIONS, RUN_OPTIONS } from "../../run_table.ts";
 
@@ -16,7 +17,12 @@ export const command = defineCommand({
   async run(input) {
     const options = composeRunOptions(input);
     requireRoot("mydocker run");
-    const { runContainer } = await import("../../../engine/run.ts");
-    return await runContainer(options);
+    if (!input.values.detach) {
+      const { runContainer } = await import("../../../engine/run.ts");
+      return await runContainer(options);
+    }
+    const { startMonitor } = await import("../../../engine/monitor_request.ts");
+    await print(`${startMonitor({ kind: "run", options }).id}\n`);
+    return 0;
   },
 });

@@ -1,0 +1,28 @@
+import { defineCommand, requireRoot } from "../../command.ts";
+import { print } from "../../output.ts";
+import { composeRunOptions } from "../../run_options.ts";
+import { LATER_RUN_OPTIONS, RUN_OPTIONS } from "../../run_table.ts";
+
+const { detach: _detach, "sig-proxy": _sigProxy, ...CREATE_OPTIONS } = RUN_OPTIONS;
+
+/** `mydocker create`. */
+export const command = defineCommand({
+  options: CREATE_OPTIONS,
+  positionals: {
+    usage: "[IMAGE] [COMMAND] [ARG...]",
+    min: 0,
+    max: Number.POSITIVE_INFINITY,
+    complete: "image",
+  },
+  rules: { stopAtPositional: true, later: LATER_RUN_OPTIONS },
+  failureCode: 1,
+  async run(input) {
+    const values = { ...input.values, detach: false, "sig-proxy": true };
+    const options = composeRunOptions({ ...input, values });
+    requireRoot("mydocker create");
+    const { createOnly } = await import("../../../engine/lifecycle_start.ts");
+    const { statePaths } = await import("../../../paths.ts");
+    await print(`${await createOnly(statePaths(), options)}\n`);
+    return 0;
+  },
+});

@@ -1,0 +1,47 @@
+import { defineCommand, requireRoot } from "../../command.ts";
+import { defined } from "../../defined.ts";
+import { parseTail, parseTimestamp } from "../../values/timestamp.ts";
+
+/** `mydocker logs`. */
+export const command = defineCommand({
+  options: {
+    follow: { type: "boolean", short: "f", description: "Go on with what it writes" },
+    since: {
+      type: "value",
+      value: "time",
+      description: "Only what is younger: a time, or how long ago, such as 42m",
+      parse: parseTimestamp,
+    },
+    tail: {
+      type: "value",
+      short: "n",
+      value: "number",
+      description: "So many of the last lines, or all",
+      parse: parseTail,
+    },
+    timestamps: { type: "boolean", short: "t", description: "Say when each line was written" },
+    until: {
+      type: "value",
+      value: "time",
+      description: "Only what is older",
+      parse: parseTimestamp,
+    },
+  },
+  positionals: { usage: "CONTAINER", min: 1, max: 1, complete: "container" },
+  rules: { later: { details: "" } },
+  async run({ values, positionals: [container = ""] }) {
+    requireRoot("mydocker logs");
+    const { showLogs } = await import("../../../engine/logs.ts");
+    const { statePaths } = await import("../../../paths.ts");
+    showLogs(statePaths(), container, {
+      follow: values.follow,
+      timestamps: values.timestamps,
+      ...defined({
+        tail: values.tail === "all" ? undefined : values.tail,
+        since: values.since,
+        until: values.until,
+      }),
+    });
+    return 0;
+  },
+});

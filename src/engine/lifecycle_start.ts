@@ -1,0 +1,104 @@
+/** `create`, `start`, `restart` and `rename`. */
+import { MydockerError } from "../errors.ts";
+import { umask } from "../linux/process.ts";
+import type { Paths } from "../paths.ts";
+import { createContainer } from "./create.ts";
+import { ownCapabilities } from "./host_facts.ts";
+import { cleanUp, writeIdFile } from "./lifecycle.ts";
+import { findContainer, RunningProcess, recordOf } from "./lifecycle_process.ts";
+import { type StopOptions, stopContainer } from "./lifecycle_stop.ts";
+import { startMonitor } from "./monitor_request.ts";
+import { claimRemoval } from "./ownership.ts";
+import { recover } from "./recovery.ts";
+import { chooseRoot } from "./root_choice.ts";
+import type { RunOptions } from "./run_options.ts";
+import { chooseSeccomp } from "./seccomp_choice.ts";
+
+/** Makes a container that is to be started later. @returns its id */
+export async function createOnly(paths: Paths, options: RunOptions): Promise<string> {
+  try {
+    return await create(paths, options);
+  } catch (error) {
+    throw plain(error);
+  }
+}
+
+/** Only what runs a command has exit codes of its own for failures. */
+function plain(error: unknown): unknown {
+  if (!(error instanceof MydockerError) || error.exitCode === 1) return error;
+  const { message, cause, hint } = error;
+  return new MydockerError(message, { cause, ...(hint === undefined ? {} : { hint }) });
+}
+
+async function create(paths: Paths, options: RunOptions): Promise<string> {
+  const undo = new DisposableStack();
+  try {
+    umask(0o022);
+    recover(paths);
+    await chooseSeccomp(options, ownCapabilities()); // what is wrong with it is said now
+    using idFile = new DisposableStack();
+    const root = await chooseRoot(paths, options);
+    const container = createContainer(paths, options, root, undo, true);
+    root.hold?.[Symbol.dispose](); // its record keeps the image from now on
+    const { id } = container.record;
+    if (options.cidfile !== undefined) writeIdFile(options.cidfile, id, idFile);
+    idFile.move();
+    container.keep();
+    return id;
+  } finally {
+    cleanUp(undo);
+  }
+}
+
+/**
+ * Starts a container in the background. One that runs is fine.
+ * @throws {MydockerError} when there is none, or it does not start
+ */
+export function startInBackground(paths: Paths, reference: string): void {
+  const found = findContainer(paths, reference);
+  using process = RunningProcess.of(found);
+  if (process !== undefined) {
+    if (process.cgroup.frozen()) {
+      throw new MydockerError("cannot start a paused container, try unpause instead");
+    }
+    return;
+  }
+  startMonitor({ kind: "start", id: found.id });
+}
+
+/** Stops a container if it runs, and starts it. */
+export function restartContainer(paths: Paths, reference: string, options: StopOptions): void {
+  stopContainer(paths, reference, options);
+  startInBackground(paths, reference);
+}
+
+/**
+ * Gives a container another name.
+ * @throws {MydockerError} when that is malformed or taken
+ */
+export function renameContainer(paths: Paths, reference: string, name: string): void {
+  const found = findContainer(paths, reference);
+  const { store, id } = found;
+  if (name === "") throw new MydockerError("Neither old nor new names may be empty");
+  // Of everybody who would change or remove its record, one does.
+  using change = claimRemoval(paths, id);
+  if (change === undefined) {
+    throw new MydockerError(`container ${reference} is being renamed or removed`);
+  }
+  const { otherName: _, ...record } = recordOf(found);
+  const wanted = name.replace(/^\//, "");
+  if (wanted === record.name) {
+    throw new MydockerError("Renaming a container with the same name as its current name");
+  }
+  // Whoever removes it, should we be killed, gives both names back.
+  store.writeRecord({ ...record, otherName: wanted });
+  try {
+    store.claimName(wanted, id);
+  } catch (error) {
+    store.writeRecord(record);
+    throw plain(error);
+  }
+  store.writeRecord({ ...record, name: wanted, otherName: record.name }, true);
+  store.releaseName(record.name, id);
+  store.writeRecord({ ...record, name: wanted });
+}

@@ -1,0 +1,165 @@
+/** `stop`, `kill`, `pause`, `unpause` and `wait`. */
+import { MydockerError, NotFoundError } from "../errors.ts";
+import { openImageStore } from "../images/store.ts";
+import { close } from "../linux/fd.ts";
+import { SIGNALS } from "../linux/process.ts";
+import type { Paths } from "../paths.ts";
+import { type EndMessage, frame, hear, readJson, say, TAG } from "./attach_protocol.ts";
+import type { ContainerRecord } from "./container_record.ts";
+import { DamagedContainerError } from "./container_store.ts";
+import {
+  awaitRecord,
+  type FoundContainer,
+  findContainer,
+  RunningProcess,
+} from "./lifecycle_process.ts";
+import { connectToMonitor } from "./monitor_socket.ts";
+import { recover } from "./recovery.ts";
+import { wouldEnd } from "./signals.ts";
+
+/** Docker's, in seconds. */
+const STOP_TIMEOUT = 10;
+
+/** How `stop` asks. */
+export interface StopOptions {
+  /** as parsed; the container's own when absent */
+  readonly signal?: number;
+  /** seconds until it is killed, negative for never; the container's own when absent */
+  readonly timeout?: number;
+  /** Reads the name of a signal in an image. */
+  readonly parseSignal: (text: string) => number;
+}
+
+/**
+ * Asks a container to end, and kills it when it does not. One that does not run is fine.
+ * @throws {MydockerError} when there is none
+ */
+export function stopContainer(paths: Paths, reference: string, options: StopOptions): void {
+  const found = findContainer(paths, reference);
+  using process = RunningProcess.of(found);
+  if (process === undefined) return awaitRecord(found);
+  const record = readableRecord(found);
+  const signal = options.signal ?? stopSignalOf(paths, record, options.parseSignal);
+  const timeout = options.timeout ?? record?.options.stopTimeout ?? STOP_TIMEOUT;
+  // What the kernel drops (pid_namespaces(7)) it would be asked in vain: there is nothing to wait for.
+  const isDropped = record?.options.pid !== "host" && isUnhandled(process.pid, signal);
+  process.signal(isDropped ? SIGNALS.SIGKILL : signal);
+  process.cgroup.thaw(); // one that is paused hears of it then
+  if (!process.awaitEnd(timeout < 0 ? -1 : timeout * 1000)) process.signal(SIGNALS.SIGKILL);
+  process.awaitEnd(-1);
+  awaitRecord(found);
+}
+
+function isUnhandled(pid: number, signal: number): boolean {
+  try {
+    return wouldEnd(pid, signal);
+  } catch {
+    return false; // it has just ended
+  }
+}
+
+/** A damaged record keeps nobody from ending what it is about. */
+function readableRecord({ store, id }: FoundContainer): ContainerRecord | undefined {
+  try {
+    return store.read(id);
+  } catch (error) {
+    if (error instanceof DamagedContainerError) return undefined;
+    throw error;
+  }
+}
+
+function stopSignalOf(
+  paths: Paths,
+  record: ContainerRecord | undefined,
+  parse: (text: string) => number,
+): number {
+  if (record?.options.stopSignal !== undefined) return record.options.stopSignal;
+  const said =
+    record?.imageId === undefined
+      ? undefined
+      : openImageStore(paths.root).get(record.imageId)?.config.config?.StopSignal;
+  return typeof said === "string" && said !== "" ? parse(said) : SIGNALS.SIGTERM;
+}
+
+/**
+ * Sends a signal to a container's first process. SIGKILL is waited for.
+ * @throws {MydockerError} when it does not run
+ */
+export function killContainer(paths: Paths, reference: string, signal: number): void {
+  const found = findContainer(paths, reference);
+  using process = RunningProcess.of(found);
+  if (process === undefined) {
+    throw new MydockerError(
+      `cannot kill container: ${reference}: container ${found.id} is not running`,
+    );
+  }
+  process.signal(signal);
+  process.cgroup.thaw();
+  if (signal !== SIGNALS.SIGKILL) return;
+  process.awaitEnd(-1);
+  awaitRecord(found);
+}
+
+/** Stops every process of a container from running, until it is unpaused. */
+export function pauseContainer(paths: Paths, reference: string): void {
+  const found = findContainer(paths, reference);
+  using process = RunningProcess.of(found);
+  if (process === undefined) throw new MydockerError(`Container ${found.id} is not running`);
+  const { cgroup } = process;
+  if (cgroup.frozen()) throw new MydockerError(`Container ${found.id} is already paused`);
+  cgroup.freeze();
+}
+
+/** Lets them go on. */
+export function unpauseContainer(paths: Paths, reference: string): void {
+  const found = findContainer(paths, reference);
+  using process = RunningProcess.of(found);
+  if (process === undefined) throw new MydockerError(`Container ${found.id} is not running`);
+  const { cgroup } = process;
+  if (!cgroup.frozen()) throw new MydockerError(`Container ${found.id} is not paused`);
+  cgroup.thaw();
+}
+
+/** How often it is looked whether a container that was never started runs, in milliseconds. */
+const INTERVAL = 50;
+
+/**
+ * Waits until a container does not run.
+ * @returns its exit code
+ * @throws {MydockerError} when there is none
+ */
+export function waitForContainer(paths: Paths, reference: string): number {
+  const found = findContainer(paths, reference);
+  for (;;) {
+    const code = awaitMonitor(found) ?? awaitWithoutMonitor(found);
+    if (code !== undefined) return code;
+    if (!found.store.hasFiles(found.id)) {
+      throw new NotFoundError(`No such container: ${reference}`);
+    }
+    Bun.sleepSync(INTERVAL);
+    recover(paths);
+  }
+}
+
+/** What the monitor says; undefined when there is none, or it is killed. */
+function awaitMonitor({ paths, id }: FoundContainer): number | undefined {
+  const socket = connectToMonitor(paths, id);
+  if (socket === undefined) return undefined;
+  try {
+    say(socket, frame(TAG.wait));
+    const message = hear(socket);
+    return message?.[0] === TAG.ended ? readJson<EndMessage>(message).exitCode : undefined;
+  } finally {
+    close(socket);
+  }
+}
+
+/** Of a container in the foreground of another command, or one that has ended; undefined when it has not run yet. */
+function awaitWithoutMonitor(found: FoundContainer): number | undefined {
+  using process = RunningProcess.of(found);
+  if (process !== undefined) {
+    process.awaitEnd(-1);
+    awaitRecord(found);
+  }
+  return found.store.readExit(found.id)?.exitCode;
+}

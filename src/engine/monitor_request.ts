@@ -1,0 +1,86 @@
+/** Starting the monitor of a container, as the command does that starts it. */
+import { MydockerError } from "../errors.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
+import { close, memfdCreate, seek, writeAll } from "../linux/fd.ts";
+import { messagePair } from "../linux/socket.ts";
+import { spawnProgram } from "../linux/spawn.ts";
+import { statePaths } from "../paths.ts";
+import { type AttachRequest, hear, readJson, type StartFailure, TAG } from "./attach_protocol.ts";
+import type { RunOptions } from "./run_options.ts";
+
+/** What a monitor is to do. */
+export type MonitorRequest = (
+  | { readonly kind: "run"; readonly options: RunOptions }
+  | { readonly kind: "start"; readonly id: string }
+) & {
+  /** How the command that starts it is attached; absent when it is not. */
+  readonly attach?: AttachRequest;
+};
+
+/**
+ * The monitor has one thread: one that forks with others at work may get a child that hangs
+ * (docs/decisions/fork.md), and each thread takes memory of its own.
+ */
+const SINGLE_THREADED = [
+  "BUN_JSC_useConcurrentJIT=0",
+  "BUN_JSC_useConcurrentGC=0",
+  "BUN_JSC_numberOfGCMarkers=1",
+];
+
+/** A monitor whose container runs. */
+export interface StartedMonitor {
+  readonly id: string;
+  /** a socket to it (attach_protocol.ts) */
+  readonly socket: number;
+}
+
+/**
+ * Starts a monitor, and waits until the container's command is executed.
+ * @throws {MydockerError} with exit code 125, 126 or 127 when it could not be
+ */
+export function startMonitor(request: MonitorRequest): StartedMonitor {
+  const socket = spawnMonitor(request);
+  const message = hear(socket);
+  if (message?.[0] === TAG.started) {
+    return { id: readJson<{ id: string }>(message).id, socket };
+  }
+  close(socket);
+  if (message?.[0] !== TAG.failed) {
+    throw new MydockerError("the container's monitor ended before its command was started", {
+      exitCode: 125,
+    });
+  }
+  const { message: said, exitCode, hint } = readJson<StartFailure>(message);
+  throw new MydockerError(said, { exitCode, ...(hint === undefined ? {} : { hint }) });
+}
+
+/** @returns our end of the socket to it */
+function spawnMonitor(request: MonitorRequest): number {
+  const memory = memfdCreate("mydocker-request");
+  const [ours, theirs] = messagePair();
+  try {
+    writeAll(memory, encodeBytes(JSON.stringify(request)));
+    seek(memory, 0);
+    const { root, run } = statePaths();
+    spawnProgram({
+      path: process.execPath,
+      argv: [process.execPath, "internal-monitor"],
+      env: [...SINGLE_THREADED, ...passedOn(), `MYDOCKER_ROOT=${root}`, `MYDOCKER_RUN=${run}`],
+      session: true,
+      stdin: memory,
+      stdout: theirs,
+    });
+  } finally {
+    close(memory);
+    close(theirs);
+  }
+  return ours;
+}
+
+/** Variables of ours that a monitor minds. */
+function passedOn(): string[] {
+  return ["MYDOCKER_FORK", "PATH"].flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [`${name}=${value}`];
+  });
+}

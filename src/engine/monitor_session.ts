@@ -1,0 +1,246 @@
+/**
+ * The monitor of a container while that runs: its output goes to the log and to whoever is attached,
+ * their input to the container, until its first process has ended.
+ */
+import { isErrno, SysError } from "../ffi/call.ts";
+import {
+  close,
+  F_SETFL,
+  fcntl,
+  O,
+  POLLIN,
+  POLLOUT,
+  type PollEntry,
+  poll,
+  read,
+  write,
+} from "../linux/fd.ts";
+import { type ExitStatus, P_PIDFD, waitExit } from "../linux/process.ts";
+import { accept } from "../linux/socket.ts";
+import { openPeer, setWindowSize } from "../linux/tty.ts";
+import { TAG } from "./attach_protocol.ts";
+import type { LogSink, StreamName } from "./logs_writer.ts";
+import { MonitorClient } from "./monitor_client.ts";
+import type { RunningContainer } from "./start.ts";
+
+/** How much is read at once: what a pipe holds. */
+const CHUNK = 65536;
+/** How often it is tried again to write to a log whose disk is full, in milliseconds. */
+const RETRY = 1000;
+/** How long clients may take to read what is left for them when all is over, in milliseconds. */
+const PATIENCE = 10_000;
+
+/** What a session is about. */
+export interface MonitorSessionOptions {
+  readonly running: RunningContainer;
+  readonly listener: number;
+  readonly clients: readonly MonitorClient[];
+  readonly log: LogSink;
+  readonly interactive: boolean;
+  readonly stdinOnce: boolean;
+  /** Kills what the first process left behind. */
+  readonly killRest: () => void;
+}
+
+interface Output {
+  readonly fd: number;
+  readonly stream: StreamName;
+  open: boolean;
+}
+
+/** One run of a container. */
+export class MonitorSession {
+  readonly #options: MonitorSessionOptions;
+  readonly #outputs: Output[] = [];
+  #clients: MonitorClient[];
+  readonly #buffer = new Uint8Array(CHUNK);
+  /** Where input goes; undefined when there is nowhere, or no more. */
+  #stdin: number | undefined;
+  /** Input that the container has not taken yet. */
+  #pendingInput = new Uint8Array(0);
+  #slave: number | undefined;
+  #inputIsOver = false;
+  #logIsFull = false;
+  #ended = false;
+
+  constructor(options: MonitorSessionOptions) {
+    this.#options = options;
+    this.#clients = [...options.clients];
+    const { pipes, console } = options.running;
+    if (pipes !== undefined) {
+      this.#outputs.push({ fd: pipes.stdout, stream: "stdout", open: true });
+      this.#outputs.push({ fd: pipes.stderr, stream: "stderr", open: true });
+      this.#stdin = pipes.stdin;
+    } else if (console !== undefined) {
+      // With a slave of ours, the terminal outlives programs that close theirs for a moment.
+      this.#slave = openPeer(console);
+      this.#outputs.push({ fd: console, stream: "stdout", open: true });
+      if (options.interactive) this.#stdin = console;
+    }
+    for (const { fd } of this.#outputs) fcntl(fd, F_SETFL, O.O_NONBLOCK);
+    if (pipes?.stdin !== undefined) fcntl(pipes.stdin, F_SETFL, O.O_NONBLOCK);
+  }
+
+  /** Attends to the container until its first process has ended and all that it wrote is logged. */
+  run(): ExitStatus {
+    const { pidfd } = this.#options.running;
+    while (!this.#step(pidfd)) {
+      // one poll after the other
+    }
+    const status = waitExit(P_PIDFD, pidfd);
+    if (status === undefined) throw new Error("waitid: the container's process is not ours");
+    this.#options.killRest();
+    this.#drain();
+    return status;
+  }
+
+  /** One poll(2) over everything, and one step of what is ready. @returns whether the process has ended */
+  #step(pidfd: number): boolean {
+    const isBlocked = this.#logIsFull || this.#clients.some(({ isBehind }) => isBehind);
+    const process: PollEntry = { fd: pidfd, events: POLLIN, revents: 0 };
+    const listener: PollEntry = { fd: this.#options.listener, events: POLLIN, revents: 0 };
+    const input: PollEntry = {
+      fd: this.#pendingInput.length > 0 ? (this.#stdin ?? -1) : -1,
+      events: POLLOUT,
+      revents: 0,
+    };
+    const outputs = this.#outputs.map(({ fd, open }) => ({
+      fd: open && !isBlocked ? fd : -1,
+      events: POLLIN,
+      revents: 0,
+    }));
+    const clients = this.#clients.map((client) => client.interest(this.#pendingInput.length === 0));
+    poll([process, listener, input, ...outputs, ...clients], this.#logIsFull ? RETRY : -1);
+    if (this.#logIsFull) this.#logIsFull = !this.#options.log.flush();
+    if (listener.revents !== 0) this.#accept();
+    if (input.revents !== 0) this.#feed();
+    outputs.forEach(({ revents }, index) => {
+      if (revents !== 0) this.#readOutput(this.#outputs[index] as Output);
+    });
+    const known = [...this.#clients];
+    clients.forEach(({ revents }, index) => {
+      if (revents !== 0) this.#serve(known[index] as MonitorClient, revents);
+    });
+    this.#clients = this.#clients.filter((client) => client.isOpen);
+    return process.revents !== 0;
+  }
+
+  #accept(): void {
+    try {
+      this.#clients.push(new MonitorClient(accept(this.#options.listener)));
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error; // it has left again, or we have no descriptor
+    }
+  }
+
+  #serve(client: MonitorClient, revents: number): void {
+    if ((revents & POLLOUT) !== 0) client.flush();
+    if ((revents & ~POLLOUT) === 0) return;
+    const message = client.receive();
+    if (message === undefined) {
+      if (client.sendsInput && !client.isOpen) this.#inputEnded();
+      return;
+    }
+    if (message[0] === TAG.input) this.#takeInput(message.subarray(1));
+    else if (message[0] === TAG.inputEnd) this.#inputEnded();
+    else if (message[0] === TAG.size) this.#resize(message.slice(1));
+  }
+
+  #takeInput(bytes: Uint8Array): void {
+    if (this.#stdin === undefined) return;
+    const pending = new Uint8Array(this.#pendingInput.length + bytes.length);
+    pending.set(this.#pendingInput);
+    pending.set(bytes, this.#pendingInput.length);
+    this.#pendingInput = pending;
+    this.#feed();
+  }
+
+  #feed(): void {
+    if (this.#stdin === undefined) return;
+    try {
+      const count = write(this.#stdin, this.#pendingInput);
+      this.#pendingInput = this.#pendingInput.subarray(count);
+      if (this.#inputIsOver && this.#pendingInput.length === 0) this.#closeInput();
+    } catch (error) {
+      if (isErrno(error, "EAGAIN")) return;
+      if (!(error instanceof SysError)) throw error;
+      this.#closeInput(); // nobody reads it
+    }
+  }
+
+  /** Of one who was attached. A terminal has no end; other input has one if it was said so when the container was made. */
+  #inputEnded(): void {
+    if (!this.#options.stdinOnce) return;
+    this.#inputIsOver = true;
+    if (this.#pendingInput.length === 0) this.#closeInput();
+  }
+
+  #closeInput(): void {
+    if (this.#stdin !== undefined && this.#options.running.pipes !== undefined) close(this.#stdin);
+    this.#stdin = undefined;
+    this.#pendingInput = new Uint8Array(0);
+  }
+
+  #resize(size: Uint8Array): void {
+    const { console } = this.#options.running;
+    if (console === undefined || size.length !== 8) return;
+    try {
+      setWindowSize(console, size);
+    } catch (error) {
+      if (!isErrno(error, "EIO", "EBADF")) throw error;
+    }
+  }
+
+  #readOutput(output: Output): void {
+    let count = 0;
+    try {
+      count = read(output.fd, this.#buffer);
+    } catch (error) {
+      // The master of a terminal says EIO when the last slave is closed (pty(7)).
+      if (!isErrno(error, "EIO", "EAGAIN")) throw error;
+      if (error.code === "EAGAIN" && !this.#ended) return;
+    }
+    if (count === 0) {
+      output.open = false;
+      return;
+    }
+    const bytes = this.#buffer.subarray(0, count);
+    const tag = output.stream === "stdout" ? TAG.output : TAG.errors;
+    for (const client of this.#clients) client.sendOutput(tag, bytes);
+    if (!this.#options.log.add(output.stream, bytes)) this.#logIsFull = true;
+  }
+
+  /** Nobody writes any more: what is in the pipes is all there will be, however slow those are who read it. */
+  #drain(): void {
+    this.#ended = true;
+    if (this.#slave !== undefined) close(this.#slave);
+    for (const output of this.#outputs) while (output.open) this.#readOutput(output);
+    this.#options.log.finish();
+    this.#closeInput();
+  }
+
+  /** Closes what belongs to the run. */
+  close(): void {
+    const { pipes, console, pidfd } = this.#options.running;
+    for (const fd of [pipes?.stdout, pipes?.stderr, console, pidfd]) {
+      if (fd !== undefined) close(fd);
+    }
+    this.#options.log.close();
+  }
+
+  /** Tells everybody how it ended, those too who have come since; and lets them read to the end. */
+  sayEnd(message: Uint8Array): void {
+    const listener = { fd: this.#options.listener, events: POLLIN, revents: 0 };
+    while (poll([listener], 0) > 0) this.#accept();
+    for (const client of this.#clients) client.send(message);
+    for (const deadline = Date.now() + PATIENCE; ; ) {
+      const waiting = this.#clients.filter((client) => client.isOpen && client.isBehind);
+      const left = deadline - Date.now();
+      if (waiting.length === 0 || left <= 0) break;
+      const entries = waiting.map(({ fd }) => ({ fd, events: POLLOUT, revents: 0 }));
+      poll(entries, left);
+      for (const client of waiting) client.flush();
+    }
+    for (const client of this.#clients) client.close();
+  }
+}
