@@ -84,11 +84,13 @@ function settleThreads(): void {
 /** Numbers of this process's threads but the first, which runs JavaScript (proc_pid_task(5)). */
 function otherThreads(): number[] {
   const path = "/proc/self/task";
-  const fd = check(
+  const fd = checkUnless(
     "open",
+    ["ENOENT"],
     () => ({ path }),
     libc.openat(AT_FDCWD, cString(path), O_CLOEXEC | O_DIRECTORY, 0),
   );
+  if (fd === undefined) return []; // a forked child may be in a container without one
   const buffer = new Uint8Array(4096); // for a hundred threads; what is more is not waited for
   const length = check(
     "getdents64",
@@ -97,7 +99,8 @@ function otherThreads(): number[] {
   );
   check("close", { fd }, libc.close(fd));
   const names = decodeBytes(buffer.subarray(0, length)).matchAll(/(\d+)\0/g);
-  return [...names].map(([, name]) => Number(name)).filter((id) => id !== process.pid);
+  const first = libc.getpid(); // process.pid is what the process had that we were forked from
+  return [...names].map(([, name]) => Number(name)).filter((id) => id !== first);
 }
 
 /** Whether a thread runs, or would if it had a processor or were not being traced (proc_pid_stat(5), field 3). */
@@ -150,7 +153,7 @@ export function forkWithNamespaces(
   prepareFork();
   const pidfd = new Int32Array(1);
   if (mayBeCollecting()) Bun.gc(true);
-  if (!forked) settleThreads();
+  settleThreads(); // a forked process, too: the runtime may have started a compiler's thread in it
   const old = new Uint8Array(SIGSET_SIZE);
   check("sigprocmask", {}, libc.sigprocmask(SIG_SETMASK, EVERY_SIGNAL, old));
   const { enter, own } = pidNamespace ?? {};

@@ -1,8 +1,9 @@
 /** Waiting for a forked child that may hang in the JavaScript runtime (ffi/fork.ts). */
 import { isErrno } from "../ffi/call.ts";
 import { POLLIN, poll } from "../linux/fd.ts";
-import { readFile } from "../linux/file.ts";
+import { readFile, statIfExists } from "../linux/file.ts";
 import { P_PIDFD, pidfdSendSignal, SIGNALS, waitExit } from "../linux/process.ts";
+import { identify, killProcess } from "../linux/process_identity.ts";
 import { receiveMessage } from "../linux/socket.ts";
 import { SYS } from "../linux/syscall_numbers.ts";
 import { StuckError } from "./launch_error.ts";
@@ -55,12 +56,16 @@ function* watch(socket: number, child: Child): Waiting<void> {
   const entry = { fd: socket, events: POLLIN, revents: 0 };
   let suspicious = 0;
   while (poll([entry], WATCH_INTERVAL) === 0) {
-    suspicious = waitsForLock(child.pid) ? suspicious + 1 : 0;
+    const hanging = [child.pid, ...forkedBy(child.pid)].filter(waitsForLock);
+    suspicious = hanging.length > 0 ? suspicious + 1 : 0;
     if (suspicious < WATCH_LIMIT) {
       yield;
       continue;
     }
+    // A child's child that is in our own pid namespace does not end with it.
+    const orphans = hanging.filter((pid) => pid !== child.pid).map(identify);
     endChild(child);
+    for (const orphan of orphans) if (orphan !== undefined) killProcess(orphan, KILL_PATIENCE);
     throw new StuckError("the forked child hangs");
   }
 }
@@ -80,6 +85,25 @@ export function endChild({ pidfd }: Child): void {
     if (Date.now() >= deadline) return;
   }
   waitExit(P_PIDFD, pidfd);
+}
+
+/**
+ * What a child has forked, and what still is this program: with --init, what becomes the command.
+ * Not a hook, say, which may wait for whatever it likes. (proc_tid_children(5))
+ */
+function forkedBy(pid: number): number[] {
+  try {
+    const own = statIfExists("/proc/self/exe");
+    const children = readFile(`/proc/${pid}/task/${pid}/children`).match(/\d+/g) ?? [];
+    return children.map(Number).filter((each) => {
+      const { ino, devMajor, devMinor } = statIfExists(`/proc/${each}/exe`) ?? {};
+      return ino === own?.ino && devMajor === own?.devMajor && devMinor === own?.devMinor;
+    });
+  } catch (error) {
+    // A kernel may not tell (CONFIG_PROC_CHILDREN), nor may one that has just ended.
+    if (isErrno(error, "ENOENT", "ESRCH", "EPERM", "EACCES")) return [];
+    throw error;
+  }
 }
 
 /** Whether a process is in futex(2) (proc_pid_syscall(5)): init has one thread and shares no lock. */

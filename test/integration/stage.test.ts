@@ -1,6 +1,7 @@
 /** The way out when a forked child hangs: init by way of a fresh process (src/runtime/stage.ts). */
 
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { spawnOnTerminal } from "../helpers/terminal.ts";
 
@@ -38,6 +39,13 @@ test("a terminal works", async () => {
   const { exitCode, output } = await spawnOnTerminal(engine, ["sh", "-c", command]).end();
   expect(output).toContain("/dev/pts/0");
   expect(exitCode).toBe(5);
+});
+
+test("with --init, the command's own process is not waited for when it hangs before it runs", () => {
+  const fixture = join(import.meta.dir, "../fixtures/fork_hang.ts");
+  const { stdout, stderr } = Bun.spawnSync([process.execPath, fixture], { timeout: 20_000 });
+  expect(stderr.toString()).toBe("");
+  expect(stdout.toString()).toBe("Error: the forked child hangs; gone\n");
 });
 
 leavesNothingBehind(engine);
