@@ -105,6 +105,19 @@ describe("a seccomp filter", () => {
     expect({ exitCode, err }).toEqual({ exitCode: 0, err: "" });
   });
 
+  test("that refuses what starting takes is an error that says which call, not a command that failed", async () => {
+    const profile = profileOption("mute", {
+      defaultAction: "SCMP_ACT_ALLOW",
+      syscalls: [{ names: ["capset", "sendmsg"], action: "SCMP_ACT_ERRNO" }],
+    });
+    for (const options of [[], ["--init"], ["-t", "-u", "nobody"]]) {
+      const command = ["busybox", "echo", "started"];
+      const { exitCode, out, err } = await engine.run([...options, ...profile, ...command]);
+      expect([exitCode, out]).toEqual([125, ""]);
+      expect(err).toMatch(/^mydocker: capset .*EPERM/);
+    }
+  });
+
   test("of a file decides by its rules for the container's capabilities", async () => {
     const options = profileOption("rules", {
       defaultAction: "SCMP_ACT_ALLOW",
