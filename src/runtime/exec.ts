@@ -65,7 +65,7 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
   };
   let started: Started;
   try {
-    started = startIn(record.init.pid, plan);
+    started = startIn(record.init.pid, plan, canTrace(spec.process, plan.process));
   } catch (cause) {
     throw mayBeItsEnd(cause) && endsSoon(pidfd) ? notRunning(id, cause) : cause;
   } finally {
@@ -80,11 +80,20 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
   return started;
 }
 
-function startIn(pid: number, plan: JoinPlan): Started {
+/** Whether a process of the container may look into one that is not dumpable. */
+const canTrace = (...processes: readonly Process[]): boolean =>
+  processes.some(({ capabilities }) => capabilities.bounding.includes("CAP_SYS_PTRACE"));
+
+/** Out of sight, if it can be; in a container that may have one process more, but not two, in sight. */
+function startIn(pid: number, plan: JoinPlan, traced: boolean): Started {
   if (!mayHide(plan)) return startJoined(plan);
   const pidNamespace = openPidNamespace(pid, plan.pidfd);
   try {
     return startJoined({ ...plan, pidNamespace });
+  } catch (error) {
+    const isFull = error instanceof LaunchError && isErrno(error.cause, "EAGAIN");
+    if (traced || !isFull) throw error;
+    return startJoined(plan);
   } finally {
     close(pidNamespace);
   }

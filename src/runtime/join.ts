@@ -5,9 +5,11 @@ import { O, open } from "../linux/fd.ts";
 import { writeControl } from "../linux/file.ts";
 import {
   CLONE,
+  defaultSignal,
   exitNow,
   PR_SET_DUMPABLE,
   prctl,
+  SIGNALS,
   setCredentials,
   setns,
   setsid,
@@ -85,6 +87,7 @@ export function runJoined(plan: JoinPlan, socket: number): never {
   const flags = namespaces.reduce((sum, { type }) => (type === "pid" ? sum : sum | FLAGS[type]), 0);
   let channel = socket;
   try {
+    defaultSignal(SIGNALS.SIGABRT); // a runtime that may not start a thread in a full container aborts: no report
     umask(0);
     prctl(PR_SET_DUMPABLE, 0); // for one that is forked by a fresh process
     if (pidNamespace === undefined) setsid();

@@ -11,6 +11,7 @@ import {
   pidfdGetFd,
   pidfdOpen,
   prctl,
+  SIGNALS,
   waitExit,
 } from "../linux/process.ts";
 import { messagePair, type receiveMessage } from "../linux/socket.ts";
@@ -206,13 +207,12 @@ export function* awaitCommand(
       if (received === undefined) {
         if (outlook !== undefined && (child !== first || !forks)) return started(child, console);
         ended = true;
-        if (outlook !== undefined) {
-          waitExit(P_PIDFD, child.pidfd);
-          throw new StuckError("the forked child wanted another thread"); // security.ts
-        }
-        throw new LaunchError(describeDeath(waitExit(P_PIDFD, child.pidfd)?.signal), {
-          exitCode: 125,
-        });
+        const signal = waitExit(P_PIDFD, child.pidfd)?.signal;
+        // A runtime that cannot start a thread aborts: none in another pid namespace (security.ts), nor in
+        // a container that is full.
+        if (outlook !== undefined || signal === SIGNALS.SIGABRT)
+          throw new StuckError("the forked child wanted another thread");
+        throw new LaunchError(describeDeath(signal), { exitCode: 125 });
       }
       const message = parseMessage(received.bytes);
       switch (message.kind) {
