@@ -121,8 +121,8 @@ function becomeReaper(entry: Entry, socket: number): void {
   resetSignals(); // what the caller ignores, this process would not be told of
   const child = forkWithNamespaces(0, {});
   if (child !== undefined) {
+    finishPrivileges(entry); // with the socket still open, to say why if it fails
     close(socket);
-    finishPrivileges(entry);
     reapAndForward(child.pid);
   }
   setsid();
