@@ -84,7 +84,7 @@ function checkIdFile(path: string): void {
 }
 
 /** Files first, then `-e`. A NAME alone takes the value that it has here, if it has one. */
-function composeEnvironment(files: readonly string[], given: readonly string[]): string[] {
+export function composeEnvironment(files: readonly string[], given: readonly string[]): string[] {
   const lookUp = readEnvironment();
   const passOn = (entry: string): string => {
     const value = entry.includes("=") ? undefined : lookUp(entry);

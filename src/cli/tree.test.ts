@@ -87,8 +87,8 @@ describe("suggestions", () => {
     expect(unknownCommand("rn", "container").hint).toBe(
       "Did you mean 'mydocker container run'? See 'mydocker container --help'.",
     );
-    expect(unknownCommand("exec").message).toBe(
-      "'mydocker exec' is not supported by this version yet",
+    expect(unknownCommand("compose").message).toBe(
+      "'mydocker compose' is not supported by this version yet",
     );
   });
 });

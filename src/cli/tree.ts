@@ -105,6 +105,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "container",
+    name: "exec",
+    top: "exec",
+    description: "Run a command in a container that runs",
+    load: () => import("./commands/container/exec.ts"),
+  },
+  {
+    group: "container",
     name: "inspect",
     top: "inspect",
     description: "Show what is known of one or more containers, as JSON",
@@ -173,7 +180,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `attach build builder commit compose container cp diff events exec export history load login logout network port pull push save search stats tag update volume`.split(
+  `attach build builder commit compose container cp diff events export history load login logout network port pull push save search stats tag update volume`.split(
     /\s+/,
   ),
 );

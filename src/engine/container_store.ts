@@ -125,7 +125,12 @@ export class ContainerStore {
   }
 
   writeConfig(id: string, spec: Spec): void {
-    replaceFile(`${this.directory(id)}/config.json`, JSON.stringify(spec));
+    replaceFile(this.configPath(id), JSON.stringify(spec));
+  }
+
+  /** The OCI configuration of its last start. */
+  configPath(id: string): string {
+    return `${this.directory(id)}/config.json`;
   }
 
   writeExit(id: string, exit: ExitRecord): void {

@@ -42,6 +42,7 @@ export class RunningProcess implements Disposable {
     readonly pid: number,
     readonly pidfd: number,
     readonly owner: OwnerRecord,
+    readonly paths: Paths,
   ) {}
 
   /** @returns undefined when it does not run */
@@ -49,7 +50,9 @@ export class RunningProcess implements Disposable {
     const owner = readOwner(paths, id);
     if (owner?.process === undefined) return undefined;
     const pidfd = openProcess(owner.process);
-    return pidfd === undefined ? undefined : new RunningProcess(owner.process.pid, pidfd, owner);
+    return pidfd === undefined
+      ? undefined
+      : new RunningProcess(owner.process.pid, pidfd, owner, paths);
   }
 
   /** @throws {CgroupError} */

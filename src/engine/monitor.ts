@@ -8,7 +8,14 @@ import { MydockerError } from "../errors.ts";
 import { decodeBytes } from "../ffi/bytes.ts";
 import { close, dupOnto, F_DUPFD_CLOEXEC, fcntl, O, open } from "../linux/fd.ts";
 import { chdir, readToEnd } from "../linux/file.ts";
-import { defaultSignal, ignoreSignal, SIGNALS, umask } from "../linux/process.ts";
+import {
+  defaultSignal,
+  ignoreSignal,
+  P_PIDFD,
+  SIGNALS,
+  umask,
+  waitExit,
+} from "../linux/process.ts";
 import { type Paths, statePaths } from "../paths.ts";
 import { explainOpenFiles } from "../runtime/rlimits.ts";
 import { frameJson, type StartFailure, TAG } from "./attach_protocol.ts";
@@ -44,6 +51,7 @@ const UNINTERRUPTED = { endsStart: () => undefined };
 /** The process's whole work. @returns its exit code */
 export async function runMonitor(): Promise<number> {
   const { request, client } = takeOver();
+  if (request.kind === "exec") return await attendExec(request, client);
   const undo = new DisposableStack();
   let started: StartedRun;
   try {
@@ -64,6 +72,30 @@ export async function runMonitor(): Promise<number> {
   session.close();
   cleanUp(undo);
   session.sayEnd(frameJson(TAG.ended, { exitCode: status.code }));
+  return 0;
+}
+
+/**
+ * The parent of a command that was executed in a container, detached: somebody has to wait for it,
+ * or the container's first process, the last to end of its pid namespace, never could.
+ */
+async function attendExec(
+  { container, request }: Extract<MonitorRequest, { kind: "exec" }>,
+  client: MonitorClient,
+): Promise<number> {
+  let pidfd: number;
+  try {
+    const { startIn } = await import("./lifecycle_exec.ts");
+    pidfd = (await startIn(statePaths(), container, request)).started.pidfd;
+  } catch (error) {
+    client.send(frameJson(TAG.failed, failureOf(error, 1)));
+    return 1;
+  }
+  client.send(frameJson(TAG.started, { id: container }));
+  client.close();
+  closeStandardStreams(2);
+  giveBackMemory();
+  waitExit(P_PIDFD, pidfd);
   return 0;
 }
 
@@ -100,7 +132,7 @@ interface StartedRun {
 }
 
 async function start(
-  request: MonitorRequest,
+  request: Exclude<MonitorRequest, { kind: "exec" }>,
   client: MonitorClient,
   undo: DisposableStack,
 ): Promise<StartedRun> {
@@ -166,12 +198,13 @@ function reopen(
   return container;
 }
 
-function failureOf(error: unknown): StartFailure {
+/** @param usual the exit code of a failure that has none of its own */
+function failureOf(error: unknown, usual = 125): StartFailure {
   const own = error instanceof MydockerError ? error : undefined;
   const said = error instanceof Error ? error.message : String(error);
   return {
     message: explainOpenFiles(error) ?? said,
-    exitCode: own === undefined || own.exitCode === 1 ? 125 : own.exitCode,
+    exitCode: own === undefined || own.exitCode === 1 ? usual : own.exitCode,
     ...(own?.hint === undefined ? {} : { hint: own.hint }),
   };
 }

@@ -6,12 +6,14 @@ import { messagePair } from "../linux/socket.ts";
 import { spawnProgram } from "../linux/spawn.ts";
 import { statePaths } from "../paths.ts";
 import { type AttachRequest, hear, readJson, type StartFailure, TAG } from "./attach_protocol.ts";
+import type { ExecRequest } from "./lifecycle_exec.ts";
 import type { RunOptions } from "./run_options.ts";
 
 /** What a monitor is to do. */
 export type MonitorRequest = (
   | { readonly kind: "run"; readonly options: RunOptions }
   | { readonly kind: "start"; readonly id: string }
+  | { readonly kind: "exec"; readonly container: string; readonly request: ExecRequest }
 ) & {
   /** How the command that starts it is attached; absent when it is not. */
   readonly attach?: AttachRequest;

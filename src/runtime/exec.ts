@@ -65,9 +65,7 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
   };
   let started: Started;
   try {
-    started = startIn(record.init.pid, plan, canTrace(spec.process, plan.process));
-  } catch (cause) {
-    throw mayBeItsEnd(cause) && endsSoon(pidfd) ? notRunning(id, cause) : cause;
+    started = joinContainer(id, record.init.pid, spec.process, plan);
   } finally {
     close(pidfd);
   }
@@ -78,6 +76,20 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
     throw error;
   }
   return started;
+}
+
+/**
+ * Starts a process in a container: a child of ours.
+ * @param pid of the container's first process, which the plan has the pidfd of
+ * @param first that process
+ * @throws {MydockerError} when the container has ended meanwhile; {LaunchError} when the process cannot start
+ */
+export function joinContainer(id: string, pid: number, first: Process, plan: JoinPlan): Started {
+  try {
+    return startIn(pid, plan, canTrace(first, plan.process));
+  } catch (cause) {
+    throw mayBeItsEnd(cause) && endsSoon(plan.pidfd) ? notRunning(id, cause) : cause;
+  }
 }
 
 /** Whether a process of the container may look into one that is not dumpable. */

@@ -22,19 +22,17 @@ import { isNew } from "../namespaces/namespaces.ts";
 
 import { openConsole } from "../rootfs/console.ts";
 
-import { AccountError, homeOf, resolveAccount } from "./account.ts";
-
 import { applyAttributes } from "./attributes.ts";
 import { checkCommand, executeCommand, executeLater, findCommand } from "./command.ts";
-import { type Entry, enterProcess, type ResolvedUser, takeDescriptors } from "./enter.ts";
+import { type Entry, enterProcess, takeDescriptors } from "./enter.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { openLabel } from "./labels.ts";
 import { beginRoot, enterRoot, finishRoot, openHostTrees, setUpNamespaces } from "./prepare.ts";
 import { awaitSignal, tell, tellUnnotified } from "./protocol.ts";
+import { mapped, resolveUser } from "./resolve_user.ts";
 import { explainOpenFiles } from "./rlimits.ts";
 import { enterKeyring, finishPrivileges, notifies } from "./security.ts";
-import type { Spec } from "./spec.ts";
 import { StartError } from "./start_error.ts";
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
@@ -109,7 +107,7 @@ class Init {
     return {
       rootFd,
       process,
-      user: mapped(resolveUser(plan, rootFd), plan.spec.linux),
+      user: mapped(resolveUser(process, plan.account, rootFd), plan.spec.linux),
       streams: plan,
       ...(master === undefined ? {} : { master }),
       ...(label === undefined ? {} : { label }),
@@ -188,37 +186,5 @@ class Init {
   #hangUp(): boolean {
     close(this.#channel);
     return true;
-  }
-}
-
-/** Nobody else can be: the kernel would say no more than EINVAL (setresuid(2)). */
-function mapped(user: ResolvedUser, { uidMappings, gidMappings }: Spec["linux"]): ResolvedUser {
-  const groups = [user.gid, ...user.additionalGids];
-  for (const [what, ids, mappings] of [
-    ["user", [user.uid], uidMappings],
-    ["group", groups, gidMappings],
-  ] as const) {
-    if (mappings.length === 0) continue;
-    const isMapped = (id: number) =>
-      mappings.some(({ containerID, size }) => id >= containerID && id < containerID + size);
-    const id = ids.find((each) => !isMapped(each));
-    if (id === undefined) continue;
-    const message = `${what} ${id} is not in the container's user namespace`;
-    throw new StartError(message, { exitCode: 125 });
-  }
-  return user;
-}
-
-function resolveUser({ spec, account }: InitPlan, rootFd: number): ResolvedUser {
-  const { user, env } = spec.process;
-  const withHome = (home: () => string): readonly string[] =>
-    env.some((entry) => entry.startsWith("HOME=")) ? env : [...env, `HOME=${home()}`];
-  if (account === undefined) return { ...user, env: withHome(() => homeOf(rootFd, user.uid)) };
-  try {
-    const { home, ...found } = resolveAccount(rootFd, account);
-    return { ...found, env: withHome(() => home) };
-  } catch (error) {
-    if (!(error instanceof AccountError)) throw error;
-    throw new StartError(error.message, { exitCode: 125, cause: error });
   }
 }

@@ -20,13 +20,14 @@ import { enterNamespaces, ThreadsError } from "../namespaces/join.ts";
 import { FLAGS, isNew } from "../namespaces/namespaces.ts";
 import { openTerminal } from "../rootfs/console.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
-import { homeOf } from "./account.ts";
+import type { AccountRequest } from "./account.ts";
 import { applyAffinity, applyAttributes } from "./attributes.ts";
 import { executeCommand, findCommand } from "./command.ts";
 import { type Entry, enterProcess, takeDescriptors } from "./enter.ts";
 import type { Streams } from "./init_plan.ts";
 import { openLabel } from "./labels.ts";
 import { tell } from "./protocol.ts";
+import { mapped, resolveUser } from "./resolve_user.ts";
 import { enterKeyring } from "./security.ts";
 import type { Linux, Process } from "./spec.ts";
 import { StartError } from "./start_error.ts";
@@ -37,6 +38,8 @@ export interface JoinPlan {
   readonly pidfd: number;
   readonly linux: Linux;
   readonly process: Process;
+  /** Replaces process.user, and gives HOME, by what the container's own files say. */
+  readonly account?: AccountRequest;
   readonly streams: Streams;
   /** Files of cgroups that a process joins by writing "0". */
   readonly joinFiles: readonly string[];
@@ -127,18 +130,18 @@ export function runJoined(plan: JoinPlan, socket: number): never {
   return exitNow(1);
 }
 
-function enterAs({ process, streams, seccomp, pidNamespace }: JoinPlan, channel: number): Entry {
+function enterAs(plan: JoinPlan, channel: number): Entry {
+  const { process, streams, seccomp, pidNamespace } = plan;
   const root = open("/", O.O_PATH | O.O_DIRECTORY);
   let master: number | undefined;
   if (process.terminal) {
     master = openTerminal(root);
     tell(channel, { kind: "console" }, master);
   }
-  const { user, env } = process;
-  const hasHome = env.some((variable) => variable.startsWith("HOME="));
+  const user = resolveUser(process, plan.account, root);
   return {
     process,
-    user: { ...user, env: hasHome ? env : [...env, `HOME=${homeOf(root, user.uid)}`] },
+    user: plan.account === undefined ? user : mapped(user, plan.linux),
     streams,
     ...(master === undefined ? {} : { master }),
     ...(seccomp === undefined ? {} : { seccomp }),
