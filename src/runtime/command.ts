@@ -1,7 +1,7 @@
 /** The container's command: found, then executed in place of this process, or as a child that it looks after. */
 import { SysError } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
-import { close } from "../linux/fd.ts";
+import { close, pipe, read } from "../linux/fd.ts";
 import { accessExecutable } from "../linux/file.ts";
 import {
   execve,
@@ -119,12 +119,20 @@ function execute(
 /** Stays as the first process; only the child, which is to become the command, returns. */
 function becomeReaper(entry: Entry, socket: number): void {
   resetSignals(); // what the caller ignores, this process would not be told of
+  const isNarrow = entry.seccomp?.narrow === true; // it may not even allow close(2)
+  const [confined, whenConfined] = pipe();
   const child = forkWithNamespaces(0, {});
   if (child !== undefined) {
-    finishPrivileges(entry); // with the socket still open, to say why if it fails
-    close(socket);
+    close(confined);
+    if (isNarrow) close(socket);
+    finishPrivileges(entry); // with the socket still open if that can be, to say why if it fails
+    if (!isNarrow) for (const fd of [socket, whenConfined]) close(fd);
     reapAndForward(child.pid);
   }
+  close(whenConfined);
+  // The command is to find the first process confined as it is itself, not about to be.
+  if (!isNarrow) read(confined, new Uint8Array(1));
+  close(confined);
   setsid();
   if (entry.process.terminal) setControllingTerminal(0);
   if (entry.dieWithParent) prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL);
