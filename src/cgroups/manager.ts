@@ -51,7 +51,7 @@ export class Cgroup {
     );
   }
 
-  /** v2: the directory that clone3(2) with CLONE_INTO_CGROUP takes. */
+  /** v2: its directory. */
   get v2Directory(): string | undefined {
     return this.members.find(({ hierarchy }) => hierarchy.version === 2)?.directory;
   }
@@ -75,6 +75,18 @@ export class Cgroup {
       for (const directory of this.#made.splice(0).reverse()) removeCgroupDirectory(directory);
       throw error;
     }
+  }
+
+  /**
+   * Makes it before its first process is made, where that one can be made in it: on v2. On v1 it costs
+   * less to make it while that process is already at work.
+   * @returns its directory; undefined where {@link create} is to be called later
+   * @throws {CgroupError}
+   */
+  createFirst(): string | undefined {
+    if (this.layout.mode !== "v2") return undefined;
+    this.create();
+    return this.v2Directory;
   }
 
   /**

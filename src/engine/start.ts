@@ -59,6 +59,8 @@ interface Configured {
   readonly spec: Spec;
   readonly seccomp: CompiledFilter | undefined;
   readonly rootFs: RootSource;
+  /** its cgroup, if it is there already */
+  readonly birthplace: string | undefined;
 }
 
 /** A container whose command is running. */
@@ -126,15 +128,22 @@ export async function startContainer(
     const pipes = (theirs ?? []).slice(options.interactive ? 0 : 1);
     for (const fd of pipes) chownAt(fd, "", ids.uid.hostID, ids.gid.hostID, AT_EMPTY_PATH);
   }
+  const birthplace = cgroup.createFirst();
   const makeRest = () => {
-    cgroup.create();
+    if (birthplace === undefined) cgroup.create();
     cgroup.apply(spec.linux.resources);
     writeEtcFiles(paths, id, options, hostname, ids);
   };
   const overlay = planRoot(container);
   const rootFs =
     ids === undefined ? overlay : await mapRoot(container, overlay, ids, signals, streams);
-  const launch = launchOn(container, { spec, seccomp, rootFs }, cgroup, theirs, makeRest);
+  const launch = launchOn(
+    container,
+    { spec, seccomp, rootFs, birthplace },
+    cgroup,
+    theirs,
+    makeRest,
+  );
   const started = await untilInterrupted(launch, signals);
   streams.move(); // ours stay open: they belong to whoever supervises the container
   if (rootFs.kind === "tree") close(rootFs.tree);
@@ -164,7 +173,7 @@ function interrupted(signal: number): MydockerError {
 
 function* launchOn(
   container: CreatedContainer,
-  { spec, seccomp, rootFs }: Configured,
+  { spec, seccomp, rootFs, birthplace }: Configured,
   cgroup: Cgroup,
   stdio: [number, number, number] | undefined,
   makeRest: () => void,
@@ -189,6 +198,7 @@ function* launchOn(
       root: rootFs,
       attachAt: attachPoint(paths),
       joinFiles: mapped ? [] : cgroup.joinFiles,
+      ...(birthplace === undefined ? {} : { birthplace }),
       ...(stdio === undefined ? {} : { stdio }),
       stdinIsPipe: options.interactive,
       ...(windowSize === undefined ? {} : { windowSize }),
@@ -261,7 +271,7 @@ async function mapRoot(
   }
 }
 
-/** For whoever cleans up after us: init is in no cgroup yet, and does not end with us before it is told to. */
+/** For whoever cleans up after us: on v1 init is in no cgroup yet, and does not end with us before it is told to. */
 function noteInit(ownership: Ownership, pid: number): void {
   const init = identify(pid);
   if (init !== undefined) ownership.update({ ...ownership.record, init });

@@ -12,17 +12,34 @@
 
 import { cString, decodeBytes } from "./bytes.ts";
 import { type CallArgs, check, checkUnless } from "./call.ts";
-import { libc } from "./libc.ts";
+import { addressOf, libc } from "./libc.ts";
+import { defineStruct } from "./struct.ts";
 
 const MADV_DOFORK = 11;
 const SIGCHLD = 17;
 const CLONE_PIDFD = 0x1000;
 const CLONE_NEWPID = 0x20000000;
+const CLONE_INTO_CGROUP = 0x200000000;
 const SIG_SETMASK = 2;
 /** sizeof(sigset_t) of glibc, bytes */
 const SIGSET_SIZE = 128;
 const EVERY_SIGNAL = new Uint8Array(SIGSET_SIZE).fill(0xff);
 const SYS_clone = process.arch === "arm64" ? 220 : 56;
+const SYS_clone3 = 435;
+
+const cloneArgs = defineStruct({
+  flags: "u64",
+  pidfd: "u64",
+  childTid: "u64",
+  parentTid: "u64",
+  exitSignal: "u64",
+  stack: "u64",
+  stackSize: "u64",
+  tls: "u64",
+  setTid: "u64",
+  setTidSize: "u64",
+  cgroup: "u64",
+});
 
 let prepared = false;
 let forked = false;
@@ -137,19 +154,95 @@ export interface ChildrensPidNamespace {
   readonly own: number;
 }
 
+/** A child, as its parent knows it. */
+export interface Forked {
+  readonly pid: number;
+  /** close-on-exec */
+  readonly pidfd: number;
+}
+
 /**
  * clone(2) without a new stack: fork, into new namespaces. All signals are blocked in the child, and
  * with that in any thread that the runtime starts in it: one that was not would take signals that
  * are meant for the child, and drop them.
  * @param flags CLONE_NEW* bits
  * @param pidNamespace which the child is to be in, unless it is ours or a new one
- * @returns in the parent the child's pid and a pidfd (close-on-exec); in the child `undefined`
+ * @returns in the parent the child; in the child `undefined`
  */
 export function forkWithNamespaces(
   flags: number,
   args: CallArgs,
   pidNamespace?: ChildrensPidNamespace,
-): { pid: number; pidfd: number } | undefined {
+): Forked | undefined {
+  return fork((pidfd) => clone(flags, args, pidfd), pidNamespace);
+}
+
+/**
+ * {@link forkWithNamespaces} by clone3(2), so that the child is in a cgroup from its first
+ * instruction on; where that cannot be, in its parent's.
+ * @param cgroup a descriptor of a directory of cgroup v2
+ * @returns in parent and child whether it was made in the cgroup
+ */
+export function forkIntoCgroup(
+  flags: number,
+  args: CallArgs,
+  cgroup: number,
+): { readonly child: Forked | undefined; readonly entered: boolean } {
+  let entered = true; // as the child is to find it
+  const child = fork((pidfd) => {
+    const pid = cloneInto(flags, args, pidfd, cgroup);
+    if (pid !== undefined) return pid;
+    entered = false;
+    return clone(flags, args, pidfd);
+  });
+  return { child, entered };
+}
+
+const clone = (flags: number, args: CallArgs, pidfd: Int32Array): number =>
+  check(
+    "clone",
+    args,
+    libc.clone(SYS_clone, flags | SIGCHLD | CLONE_PIDFD, null, pidfd, null, null),
+  );
+
+/**
+ * Older than Linux 5.7, or made to look like that by a seccomp filter; a cgroup that may not be
+ * joined, or holds no processes because it hands controllers down, or is being removed (cgroups(7)).
+ */
+const CANNOT_ENTER = [
+  "ENOSYS",
+  "E2BIG",
+  "EINVAL",
+  "EACCES",
+  "EOPNOTSUPP",
+  "EBUSY",
+  "ENODEV",
+] as const;
+
+function cloneInto(
+  flags: number,
+  args: CallArgs,
+  pidfd: Int32Array,
+  cgroup: number,
+): number | undefined {
+  const request = cloneArgs.alloc();
+  // Not by |, which has 32 bits.
+  cloneArgs.set(request, "flags", BigInt(flags | CLONE_PIDFD) | BigInt(CLONE_INTO_CGROUP));
+  cloneArgs.set(request, "pidfd", addressOf(pidfd));
+  cloneArgs.set(request, "exitSignal", SIGCHLD);
+  cloneArgs.set(request, "cgroup", cgroup);
+  return checkUnless(
+    "clone3",
+    CANNOT_ENTER,
+    args,
+    libc.clone3(SYS_clone3, request, cloneArgs.size),
+  );
+}
+
+function fork(
+  clone: (pidfd: Int32Array) => number,
+  pidNamespace?: ChildrensPidNamespace,
+): Forked | undefined {
   prepareFork();
   const pidfd = new Int32Array(1);
   if (mayBeCollecting()) Bun.gc(true);
@@ -159,11 +252,7 @@ export function forkWithNamespaces(
   const { enter, own } = pidNamespace ?? {};
   try {
     if (enter !== undefined) check("setns", { fd: enter }, libc.setns(enter, CLONE_NEWPID));
-    const pid = check(
-      "clone",
-      args,
-      libc.clone(SYS_clone, flags | SIGCHLD | CLONE_PIDFD, null, pidfd, null, null),
-    );
+    const pid = clone(pidfd);
     if (pid !== 0) return { pid, pidfd: pidfd[0] as number };
     forked = true;
     return undefined;

@@ -287,7 +287,7 @@ for (const name of Object.keys(prototypes) as (keyof Symbols)[]) {
 }
 
 /** The address of a buffer's bytes, for structs that hold pointers. The caller keeps the buffer alive. */
-export function addressOf(buffer: Uint8Array): number {
+export function addressOf(buffer: Uint8Array | Int32Array): number {
   return ptr(buffer);
 }
 

@@ -124,10 +124,14 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
     record = { ...record, init };
     store.note(record);
   };
-  const started = launch(initPlan(options, spec, { rootfs, layout, cgroup, record, socket }), {
+  // Before anything else is made: whoever deletes what we leave half made needs it.
+  if (layout.mode === "v2") store.note(record);
+  const birthplace = cgroup.createFirst();
+  const plan = initPlan(options, spec, { rootfs, layout, cgroup, record, socket });
+  const started = launch(birthplace === undefined ? plan : { ...plan, birthplace }, {
     meanwhile(pid) {
-      note(pid); // before anything else is made: whoever deletes what we leave half made needs it
-      cgroup.create();
+      note(pid); // likewise
+      if (birthplace === undefined) cgroup.create();
       if (!options.noCgroup) cgroup.apply(spec.linux.resources);
       resctrl?.make();
     },

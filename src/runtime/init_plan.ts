@@ -41,6 +41,8 @@ export interface InitPlan extends Streams {
   readonly lateFrom: number;
   /** Files of cgroups that a process joins by writing "0". */
   readonly joinFiles: readonly string[];
+  /** A cgroup of v2 that is there already: init is made in it, where the kernel can, and joins nothing. */
+  readonly birthplace?: string;
   /** Replaces process.user, and gives HOME, by what the image's own files say. */
   readonly account?: AccountRequest;
   /** Ends with the creator: SIGKILL when the thread that forked it is gone. */

@@ -1,7 +1,7 @@
 /** Starts a container's first process, and follows the protocol of protocol.ts to its end. */
 import { Flags, isErrno } from "../ffi/call.ts";
-import { forkWithNamespaces } from "../ffi/fork.ts";
-import { close } from "../linux/fd.ts";
+import { forkIntoCgroup, forkWithNamespaces } from "../ffi/fork.ts";
+import { close, O, open } from "../linux/fd.ts";
 import { writeControl } from "../linux/file.ts";
 import {
   CLONE,
@@ -97,10 +97,11 @@ function* launchByFork(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
   const between = needsStage(namespaces);
   const flags = between ? 0 : cloneFlags(namespaces);
   prctl(PR_SET_DUMPABLE, 0); // passed on: from its first instruction nobody may look into the child
-  const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
+  const { child, entered } = forkAtBirthplace(plan.birthplace, flags);
   if (child === undefined) {
     close(ours);
-    return between ? runBetween(plan, theirs) : runInit(plan, theirs);
+    const rest = entered ? { ...plan, joinFiles: [] } : plan;
+    return between ? runBetween(rest, theirs) : runInit(rest, theirs);
   }
   close(theirs);
   try {
@@ -109,6 +110,16 @@ function* launchByFork(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
   } finally {
     close(ours);
   }
+}
+
+/** Forks into the container's cgroup, so that its limits count whatever init does; its children are there, too. */
+function forkAtBirthplace(path: string | undefined, flags: number) {
+  const args = { flags: new Flags(CLONE, flags) };
+  if (path === undefined) return { child: forkWithNamespaces(flags, args), entered: false };
+  const cgroup = open(path, O.O_PATH | O.O_DIRECTORY);
+  const forked = forkIntoCgroup(flags, args, cgroup);
+  close(cgroup);
+  return forked;
 }
 
 function* launchByStage(plan: InitPlan, steps: LaunchSteps): Waiting<Started> {
