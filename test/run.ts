@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Counts, countResults, formatCounts, sumCounts } from "./helpers/report.ts";
+import { runVm } from "./vm/run.ts";
 
 const ROOT = join(import.meta.dir, "..");
 /** Where the executable under test is built, out of the way of the user's own. */
@@ -18,7 +19,7 @@ const TEST_TIMEOUT = 60_000;
 /** Test files in the order they run: quick ones first. */
 function testFiles(patterns: readonly string[]): string[] {
   const all = ["src/**/*.test.ts", "build/*.test.ts", "test/**/*.test.ts"].flatMap((glob) =>
-    [...new Bun.Glob(glob).scanSync({ cwd: ROOT })].sort(),
+    [...new Bun.Glob(glob).scanSync({ cwd: ROOT })].filter((file) => !isForVm(file)).sort(),
   );
   const [integration, unit] = [true, false].map((wanted) =>
     all.filter((file) => needsExecutable(file) === wanted),
@@ -27,6 +28,9 @@ function testFiles(patterns: readonly string[]): string[] {
     (file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)),
   );
 }
+
+/** Those that have a machine to themselves (test/vm/parts.ts). */
+const isForVm = (file: string): boolean => file.startsWith("test/vm/");
 
 /** Those that run the executable, as root. */
 const needsExecutable = (file: string): boolean => /^test\/(integration|oci)\//.test(file);
@@ -79,13 +83,21 @@ function runFile(file: string, executable: string, scratch: string): Counts {
   return counts;
 }
 
-function main(): number {
-  const files = testFiles(process.argv.slice(2));
+/** With words the test files that have one in their path; `--vm` and what test/vm/run takes; else everything. */
+async function main(): Promise<number> {
+  const words = process.argv.slice(2);
+  const vmArguments = words[0] === "--vm" ? words.slice(1) : undefined;
+  const files = vmArguments === undefined ? testFiles(words) : [];
   const scratch = mkdtempSync(join(tmpdir(), "mydocker-tests-"));
   const results = new Map<string, Counts>();
   try {
     const executable = build();
     for (const file of files) results.set(file, runFile(file, executable, scratch));
+    if (vmArguments !== undefined || words.length === 0) {
+      const inVm = await runVm(vmArguments ?? [], executable);
+      if (inVm === undefined) return 0;
+      for (const [file, counts] of inVm) results.set(file, counts);
+    }
   } catch (error) {
     console.log(`test/run: ${error instanceof Error ? error.message : error}`);
     results.set("build", { passed: 0, failed: 1, skipped: 0 });
@@ -102,4 +114,4 @@ function main(): number {
   return sum.failed === 0 ? 0 : 1;
 }
 
-process.exitCode = main();
+process.exitCode = await main();

@@ -6,7 +6,23 @@ import { CGROUP_OPTIONS } from "./defaults.ts";
 
 /** The path of a container's cgroup in every hierarchy. @param parent of `--cgroup-parent` */
 export const containerCgroup = (id: string, parent = "/mydocker"): string =>
-  `${parent === "/" ? "" : parent}/${id}`;
+  `${parent === "/" ? "" : ownLevel(parent)}/${id}`;
+
+/**
+ * systemd takes the controllers that none of its own units wants away from the children of a slice
+ * whenever it reads its units again, and their limits with them, but not from one that hands them
+ * down itself: so there is one in between. A slice by its name alone is where systemd has it,
+ * `a-b.slice` in `a.slice` (systemd.slice(5)).
+ */
+function ownLevel(parent: string): string {
+  if (!parent.endsWith(".slice")) return parent;
+  const [, name] = /^\/([^/-]+(?:-[^/-]+)*)\.slice$/.exec(parent) ?? [];
+  if (name === undefined) return `${parent}/mydocker`;
+  const parts = name
+    .split("-")
+    .map((_, index, all) => `/${all.slice(0, index + 1).join("-")}.slice`);
+  return `${parts.join("")}/mydocker`;
+}
 
 /** With cgroup v1: a tmpfs with a directory for each hierarchy, which shows the container's own cgroup. */
 export function cgroupMounts(layout: CgroupLayout, cgroup: Cgroup): Mount[] {

@@ -45,7 +45,7 @@ export function parseSources(name: string, text: string): Source[] {
 }
 
 /** The release that this machine runs, and where its apt gets it. */
-function findMirror(): { suite: string; uri: string } {
+export function findMirror(): { suite: string; uri: string } {
   const suite = /^VERSION_CODENAME=(\S+)$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1];
   if (suite === undefined) throw new Error("/etc/os-release names no release");
   const folder = "/etc/apt/sources.list.d";
@@ -65,7 +65,7 @@ function findMirror(): { suite: string; uri: string } {
 }
 
 /** Runs a command and throws with what it said when it fails. */
-function output(command: readonly string[], env: Record<string, string> = {}): string {
+export function output(command: readonly string[], env: Record<string, string> = {}): string {
   const { exitCode, stdout, stderr } = Bun.spawnSync([...command], {
     env: { ...process.env, ...env },
   });
@@ -74,7 +74,7 @@ function output(command: readonly string[], env: Record<string, string> = {}): s
 }
 
 /** Variables that make debootstrap's downloads go the way of apt's. */
-function proxy(): Record<string, string> {
+export function proxy(): Record<string, string> {
   const [value] =
     output(["apt-config", "shell", "P", "Acquire::http::Proxy"]).match(/(?<=^P=').*(?='$)/m) ?? [];
   return value === undefined || value === "" || value === "DIRECT" ? {} : { http_proxy: value };

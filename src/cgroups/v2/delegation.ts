@@ -1,6 +1,6 @@
 /** Handing controllers down on cgroup v2: Documentation/admin-guide/cgroup-v2.rst, "Enabling and Disabling". */
 import { SysError } from "../../ffi/call.ts";
-import { readFile, writeControl } from "../../linux/file.ts";
+import { readFile, statIfExists, writeControl } from "../../linux/file.ts";
 import type { Controller } from "../controller.ts";
 
 /**
@@ -15,8 +15,18 @@ export function enableControllers(directory: string, controllers: readonly Contr
   const missing = controllers
     .map(({ name }) => name)
     .filter((name) => available.includes(name) && !enabled.includes(name));
-  if (missing.length === 0 || enable(directory, missing)) return;
+  if (missing.length === 0 || holdsProcesses(directory) || enable(directory, missing)) return;
   for (const name of missing) enable(directory, [name]);
+}
+
+/**
+ * Whether it has processes, and is not the root of all, which may have both. Then the kernel would
+ * refuse some controllers only, and take the others as a wish for a threaded cgroup, in which no
+ * container could be, and whose own unit would get none of the refused ones any more.
+ */
+function holdsProcesses(directory: string): boolean {
+  const isRoot = statIfExists(`${directory}/cgroup.type`) === undefined;
+  return !isRoot && readFile(`${directory}/cgroup.procs`) !== "";
 }
 
 function enable(directory: string, names: readonly string[]): boolean {

@@ -91,7 +91,7 @@ const CONTROLLERS: Readonly<Record<string, ControllerUse>> = {
   cpuacct: { why: "what `stats` shows of the processor", v1: "cpuacct", v2: undefined },
   cpuset: { why: "`--cpuset-cpus`, `--cpuset-mems`", v1: "cpuset", v2: "cpuset" },
   pids: { why: "`--pids-limit`, which ends fork bombs", v1: "pids", v2: "pids" },
-  io: { why: "`--blkio-weight`, `--device-read-bps`", v1: "blkio", v2: "io" },
+  io: { why: "limits of I/O in config.json, and what is counted of it", v1: "blkio", v2: "io" },
   freezer: { why: "pausing a container, and killing one at once", v1: "freezer", v2: undefined },
   devices: {
     why: "a container may use the devices that it was given, and no others",

@@ -65,7 +65,7 @@ const WANTED: readonly Option[] = [
   { name: "FAIR_GROUP_SCHED", why: "`--cpu-shares`" },
   { name: "CPUSETS", why: "`--cpuset-cpus` and `--cpuset-mems`" },
   { name: "CGROUP_PIDS", why: "`--pids-limit`" },
-  { name: "BLK_CGROUP", why: "`--blkio-weight` and `--device-read-bps`" },
+  { name: "BLK_CGROUP", why: "limits of I/O in config.json" },
   { name: "CGROUP_BPF", why: "rules for devices on cgroup v2" },
   { name: "CGROUP_DEVICE", why: "rules for devices on cgroup v1" },
   { name: "CGROUP_FREEZER", why: "pausing on cgroup v1" },
