@@ -112,6 +112,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "container",
+    name: "attach",
+    top: "attach",
+    description: "Attach to a container that runs in the background",
+    load: () => import("./commands/container/attach.ts"),
+  },
+  {
+    group: "container",
     name: "inspect",
     top: "inspect",
     description: "Show what is known of one or more containers, as JSON",
@@ -180,7 +187,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `attach build builder commit compose container cp diff events export history load login logout network port pull push save search stats tag update volume`.split(
+  `build builder commit compose container cp diff events export history load login logout network port pull push save search stats tag update volume`.split(
     /\s+/,
   ),
 );

@@ -47,7 +47,7 @@ describe("bash offers", () => {
   const replies = new Map<string, string[]>();
   const LINES: Readonly<Record<string, string[] | RegExp>> = {
     "mydocker ":
-      /^completion container create doctor exec image images import info inspect kill logs pause ps rename restart rm rmi run start stop system top unpause version wait$/,
+      /^attach completion container create doctor exec image images import info inspect kill logs pause ps rename restart rm rmi run start stop system top unpause version wait$/,
     "mydocker ru": ["run"],
     "mydocker -": ["-D", "--debug", "-v", "--version", "--help"],
     "mydocker container r": ["run", "rm", "restart", "rename"],
