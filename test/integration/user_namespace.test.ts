@@ -3,10 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { EXECUTABLE, leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { isUnified } from "../helpers/container_facts.ts";
-import { testIf } from "../helpers/requires.ts";
-import { runInVm, vm } from "../helpers/vm.ts";
 
 const engine = useEngine();
 
@@ -204,28 +202,5 @@ test("--cgroupns private shows the container's cgroup as the root, host does not
   if (isUnified) expect(usual).toBe("/");
   else expect(usual).toMatch(/\/mydocker\//);
 });
-
-testIf(
-  vm(),
-  "--userns private on cgroup v2, with Linux 6.1",
-  async () => {
-    const inside =
-      "id -u; echo x >/new; stat -c %u /bin /new; cat /proc/self/cgroup; ls /sys/fs/cgroup";
-    const { out } = await runInVm({
-      files: { "/bin/mydocker": EXECUTABLE },
-      modules: ["overlay"],
-      script: `export MYDOCKER_ROOT=/var/mydocker MYDOCKER_RUN=/var/run-mydocker
-        mydocker run --name kept --userns private --pids-limit 9 busybox sh -c '${inside}'
-        stat -c 'disk %u' /var/mydocker/containers/*/upper/new
-        mydocker run --rm --userns private --cgroupns host busybox cat /proc/self/cgroup`,
-    });
-    const lines = out.split("\n");
-    expect(lines.slice(0, 4)).toEqual(["0", "0", "0", "0::/"]);
-    expect(lines).toContain("pids.max");
-    expect(lines).toContain("disk 0");
-    expect(out).toMatch(/^0::\/mydocker\/[0-9a-f]{64}$/m);
-  },
-  240_000,
-);
 
 leavesNothingBehind(engine);

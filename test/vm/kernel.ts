@@ -84,27 +84,34 @@ function withBackports(scratch: string): string[] {
 
 const moduleName = (name: string): string => name.replaceAll("-", "_");
 
-/** The module files in the order in which they can be loaded, each after what it says that it depends on. */
-function loadOrder({ folder }: Kernel, names: readonly string[]): string[] {
+/** The modules, uncompressed, in the order in which they can be loaded: each after what it depends on. */
+function modulesInOrder({ folder }: Kernel, names: readonly string[]): Uint8Array[] {
   const files = new Map<string, string>();
-  for (const path of new Bun.Glob("**/*.ko").scanSync({ cwd: join(folder, "lib/modules") }))
-    files.set(moduleName(basename(path, ".ko")), join(folder, "lib/modules", path));
-  const order = new Set<string>();
+  for (const path of new Bun.Glob("**/*.ko{,.xz}").scanSync({ cwd: join(folder, "lib/modules") }))
+    files.set(moduleName(basename(path).split(".")[0] ?? ""), join(folder, "lib/modules", path));
+  const order = new Map<string, Uint8Array>();
   const visit = (name: string) => {
     const path = files.get(moduleName(name));
-    if (path === undefined) return; // built in
+    if (path === undefined || order.has(path)) return; // built in, or there already
+    const content = path.endsWith(".xz") ? unpacked(path) : readFileSync(path);
     // .modinfo is a list of NUL-terminated "key=value".
-    const [, depends = ""] = /\0depends=([^\0]*)\0/.exec(readFileSync(path, "latin1")) ?? [];
+    const [, depends = ""] = /\0depends=([^\0]*)\0/.exec(content.toString("latin1")) ?? [];
     for (const each of depends.split(",").filter(Boolean)) visit(each);
-    order.add(path);
+    order.set(path, content);
   };
   for (const name of names) visit(name);
-  return [...order];
+  return [...order.values()];
+}
+
+function unpacked(path: string): Buffer {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(["xz", "--decompress", "--stdout", path]);
+  if (exitCode !== 0) throw new Error(`xz ${path}: ${stderr}`);
+  return stdout;
 }
 
 /** Mounts the disks and goes on from the first one; the second is at /payload there. */
 export function makeInitramfs(kernel: Kernel): Uint8Array {
-  const modules = loadOrder(kernel, ["virtio_pci", "virtio_blk", "ext4"]);
+  const modules = modulesInOrder(kernel, ["virtio_pci", "virtio_blk", "ext4"]);
   const init = [
     "#!/bin/busybox sh",
     "b=/bin/busybox",
@@ -121,9 +128,7 @@ export function makeInitramfs(kernel: Kernel): Uint8Array {
     ...["bin", "dev", "disk"].map((name) => ({ name, mode: 0o40755, content: empty })),
     { name: "bin/busybox", mode: 0o100755, content: readFileSync(Bun.which("busybox") as string) },
     { name: "init", mode: 0o100755, content: new TextEncoder().encode(init) },
-    ...modules.map((path, index) => {
-      return { name: `${index}.ko`, mode: 0o100644, content: readFileSync(path) };
-    }),
+    ...modules.map((content, index) => ({ name: `${index}.ko`, mode: 0o100644, content })),
   ];
   return cpio(entries);
 }

@@ -1,8 +1,10 @@
 /** What only cgroup v2 has, or does otherwise: with swap, and block devices that nobody else uses. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, statSync } from "node:fs";
-import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { EXECUTABLE, leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { type Config, OciRuntime } from "../helpers/oci_runtime.ts";
+import { ownCalls } from "../helpers/own_calls.ts";
+import { testIf } from "../helpers/requires.ts";
 
 const [IO_DISK, SWAP_DISK] = ["/dev/vdc", "/dev/vdd"];
 const engine = useEngine();
@@ -231,5 +233,14 @@ test("a paused container is frozen, killed while it is, and gone", async () => {
   await oci.remove("frozen");
   expect(() => events()).toThrow(/ENOENT/);
 });
+
+const onV1 = Number(process.env["V1_CALLS"] ?? 0);
+testIf(
+  [onV1 > 0 ? undefined : "the host has no v1"],
+  "a run takes no more calls than on v1, but a tenth",
+  () => {
+    expect(ownCalls(EXECUTABLE, engine.env)).toBeLessThanOrEqual(Math.floor(onV1 * 1.1));
+  },
+);
 
 leavesNothingBehind(engine);
