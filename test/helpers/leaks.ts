@@ -31,9 +31,12 @@ export function takeSnapshot(folders: StateFolders): Snapshot {
   };
 }
 
+const isAnothersEnd = (kind: string, thing: string): boolean =>
+  kind === "cgroups" || kind === "processes" || (kind === "mounts" && thing.startsWith("/tmp/"));
+
 /**
  * What is there now and was not before, or the other way round, as `kind: + thing`. A cgroup or
- * process that is gone was somebody else's, and its end.
+ * process that is gone was somebody else's, and its end; so was a mount in a temporary directory.
  */
 export function findLeaks(before: Snapshot, after: Snapshot): string[] {
   return Object.keys(after).flatMap((kind) => {
@@ -41,7 +44,7 @@ export function findLeaks(before: Snapshot, after: Snapshot): string[] {
     return [
       ...[...now].filter((thing) => !old.has(thing)).map((thing) => `${kind}: + ${thing}`),
       ...[...old]
-        .filter((thing) => !now.has(thing) && kind !== "cgroups" && kind !== "processes")
+        .filter((thing) => !now.has(thing) && !isAnothersEnd(kind, thing))
         .map((thing) => `${kind}: - ${thing}`),
     ];
   });
