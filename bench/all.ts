@@ -10,6 +10,7 @@ import { flat } from "./flat.ts";
 import { io } from "./io.ts";
 import { memory } from "./memory.ts";
 import { oci } from "./oci.ts";
+import { ociProfile } from "./oci_profile.ts";
 import { profile } from "./profile.ts";
 import { run } from "./run.ts";
 import { seccomp } from "./seccomp.ts";
@@ -40,7 +41,17 @@ function describeMachine(): string {
   return `${parts.filter((part) => part !== undefined).join(", ")}.`;
 }
 
-const sections = await runBenches([startup, run, oci, memory, flat, io, profile, seccomp]);
+const sections = await runBenches([
+  startup,
+  run,
+  oci,
+  ociProfile,
+  memory,
+  flat,
+  io,
+  profile,
+  seccomp,
+]);
 console.log(describeMachine());
 if (process.argv.includes("--markdown")) {
   let page = readFileSync(PAGE, "utf8");

@@ -20,7 +20,7 @@ const TARGETS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   exec: { crun: 1.0, runc: 0.4 },
 };
 
-/** Milliseconds of anonymous memory that a waiting container may cost, in megabytes. */
+/** Anonymous memory that a waiting container may cost, in megabytes. */
 const MOST_MEMORY = 4;
 
 /** `oci`: see the note that it returns. */
@@ -103,14 +103,14 @@ function awaitStopped(runtime: Peer, id: string): void {
 }
 
 /** mydocker-oci on a bundle of its own. */
-function ownRuntime(session: Session, peer: Peer): Peer {
+export function ownRuntime(session: Session, peer: Peer): Peer {
   const link = join(session.folder, "mydocker-oci");
   symlinkSync(session.executable, link);
   return peer.like("mydocker", link);
 }
 
-/** What dockerd gives a container. */
-function prepareBundle(bundle: string): void {
+/** What dockerd gives a container, put into a bundle's configuration. */
+export function prepareBundle(bundle: string): void {
   const file = join(bundle, "config.json");
   const config = JSON.parse(readFileSync(file, "utf8"));
   const sets = ["bounding", "effective", "permitted"].map((set) => [set, DEFAULT_CAPABILITIES]);

@@ -1,10 +1,14 @@
-/** mydocker itself, with every kernel call noted in the file that PROFILE_LOG names. */
+/** mydocker itself, or with PROFILE_FACE=oci its OCI runtime, with every kernel call noted in the file that PROFILE_LOG names. */
 
 const started = performance.now();
 
 import { observeCalls } from "../../src/ffi/call.ts";
 import { CallLogWriter } from "../tools/call_log.ts";
 
+if (process.argv[2] === "internal-init-stage") {
+  const { runStage } = await import("../../src/runtime/stage.ts");
+  runStage(process.argv.slice(3));
+}
 const path = process.env["PROFILE_LOG"];
 if (path === undefined) process.exit(0); // the build sees whether it starts
 
@@ -16,9 +20,13 @@ observeCalls(({ syscall, args, result }) => {
   log.add(performance.now(), `${syscall} ${about} = ${result}`);
 });
 
-const { main } = await import("../../src/cli/index.ts");
+const isOci = process.env["PROFILE_FACE"] === "oci";
+const { main } = await (isOci
+  ? import("../../src/cli/oci/index.ts")
+  : import("../../src/cli/index.ts"));
 log.add(performance.now(), "cli");
-await import("../../src/engine/run.ts"); // which the command would load: so its time can be told apart
+// What the command would load: so its time can be told apart.
+await (isOci ? import("../../src/cli/oci/create.ts") : import("../../src/engine/run.ts"));
 log.add(performance.now(), "engine");
 const code = await main(process.argv.slice(2));
 log.add(performance.now(), "end");
