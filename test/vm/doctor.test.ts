@@ -1,6 +1,7 @@
 /** doctor, with taken away what only a whole machine can do without. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 
 const engine = useEngine();
@@ -41,6 +42,20 @@ test("on Debian's kernel with cgroup v2 all that containers need is there", asyn
   expect(lines.filter((line) => line.startsWith("ok kernel options: all there"))).toHaveLength(1);
   expect(lines).toContain("ok overlay in user namespaces: can be mounted");
   expect(lines).toContainEqual(expect.stringMatching(/^ok AppArmor: on/));
+});
+
+test("what --userns private needs of a file system is found missing where it is", async () => {
+  const folder = engine.directory("tmpfs");
+  const env = { MYDOCKER_ROOT: join(folder, "root") };
+  expect(Bun.spawnSync(["mount", "-t", "tmpfs", "tmpfs", folder]).exitCode).toBe(0);
+  try {
+    const { out } = await engine.call(["doctor", "--json"], { env });
+    const found = JSON.parse(out).checks.find(({ name }: Finding) => name === "ID-mapped mounts");
+    const run = await engine.run(["--userns", "private", "busybox", "true"], { env });
+    expect(found.status).toBe(run.exitCode === 0 ? "ok" : "warning");
+  } finally {
+    Bun.spawnSync(["umount", folder]);
+  }
 });
 
 describe("a low limit is found:", () => {

@@ -3,6 +3,7 @@ import { cgroupControllers, cgroupLayout } from "./cgroups.ts";
 import type { Check } from "./check.ts";
 import { clock } from "./clock.ts";
 import { seccomp, securityModules } from "./confinement.ts";
+import { idMappedMounts } from "./id_mapped_mounts.ts";
 import { kernelConfig, kernelVersion } from "./kernel.ts";
 import { limits } from "./limits.ts";
 import { namespaces } from "./namespaces.ts";
@@ -24,6 +25,7 @@ export const CHECKS: readonly Check[] = [
   namespaces,
   subordinateIds,
   overlay,
+  idMappedMounts,
   seccomp,
   securityModules,
   firewall,

@@ -4,6 +4,7 @@ import { type CheckOf, defineCheck, type Finding, failure, ok } from "./check.ts
 import { clock } from "./clock.ts";
 import { seccomp, securityModules } from "./confinement.ts";
 import { diagnose } from "./doctor.ts";
+import { idMappedMounts } from "./id_mapped_mounts.ts";
 import { kernelConfig, kernelVersion, parseKernelConfig } from "./kernel.ts";
 import { limits, rootKeys } from "./limits.ts";
 import { type NamespaceFacts, namespaces } from "./namespaces.ts";
@@ -271,6 +272,16 @@ describe("overlay", () => {
       /^warning .*\/state is on NFS → set MYDOCKER_ROOT/,
     );
   });
+});
+
+test("ID-mapped mounts: a file system that has none is a warning, since --userns private needs them", () => {
+  expect(problems(idMappedMounts, { root: "/state", outcome: { works: true } })).toEqual([]);
+  const outcome = { works: false, code: "EINVAL", message: "mount_setattr: EINVAL" } as const;
+  expectProblem(
+    idMappedMounts,
+    { root: "/state", outcome },
+    /^warning ID-mapped.*Linux 6.3 or newer/,
+  );
 });
 
 test("seccomp: no filters is a failure, no notifications a warning", () => {

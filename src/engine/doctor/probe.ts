@@ -69,7 +69,8 @@ function attemptOnce(flags: number, acts: readonly (() => void)[]): Outcome[] | 
   }
 }
 
-function attempted(act: () => void): Outcome {
+/** How something goes that is done here. */
+export function attempted(act: () => void): Outcome {
   try {
     act();
     return { works: true };
