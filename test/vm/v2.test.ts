@@ -234,6 +234,16 @@ test("a paused container is frozen, killed while it is, and gone", async () => {
   expect(() => events()).toThrow(/ENOENT/);
 });
 
+test("events end with the container, whose cgroup's end wakes nobody", async () => {
+  await oci.start("watched", oci.bundle(["sleep", "1000"]));
+  const events = oci.call(["events", "--interval", "1h", "watched"]);
+  await Bun.sleep(3000); // it has shown the figures, and waits
+  await oci.call(["kill", "watched", "KILL"]);
+  const { exitCode, out } = await events;
+  expect([exitCode, JSON.parse(out).type]).toEqual([0, "stats"]);
+  await oci.remove("watched");
+});
+
 const onV1 = Number(process.env["V1_CALLS"] ?? 0);
 testIf(
   [onV1 > 0 ? undefined : "the host has no v1"],

@@ -3,7 +3,8 @@ import { watchOom } from "../../cgroups/oom.ts";
 import { openRecord } from "../../cgroups/record.ts";
 import { readStatistics, statisticsJson } from "../../cgroups/statistics.ts";
 import { MydockerError } from "../../errors.ts";
-import { type PollEntry, poll } from "../../linux/fd.ts";
+import { POLLIN, type PollEntry, poll } from "../../linux/fd.ts";
+import { openProcess } from "../../linux/process_identity.ts";
 import { statusOf } from "../../runtime/state.ts";
 import { RuntimeStore } from "../../runtime/store.ts";
 import { print } from "../output.ts";
@@ -32,6 +33,8 @@ export const command = defineOciCommand({
       return undefined;
     }
     using watch = watchOom(cgroup);
+    // The end of a cgroup of v2 wakes nobody who polls its files.
+    const init = record.init === undefined ? undefined : openProcess(record.init);
     for (let next = 0; ; ) {
       const now = performance.now();
       if (now >= next) {
@@ -40,10 +43,12 @@ export const command = defineOciCommand({
         next = now + pause;
       }
       const entry: PollEntry = { fd: watch.fd, events: watch.events, revents: 0 };
-      poll([entry], Math.max(1, Math.ceil(next - performance.now())));
-      const event = entry.revents === 0 ? undefined : watch.check();
-      if (event === "gone") return undefined;
+      const end: PollEntry = { fd: init ?? -1, events: POLLIN, revents: 0 };
+      poll([entry, end], Math.max(1, Math.ceil(next - performance.now())));
+      const hasEnded = end.revents !== 0;
+      const event = entry.revents === 0 && !hasEnded ? undefined : watch.check();
       if (event === "oom") await print(`${JSON.stringify({ type: "oom", id })}\n`);
+      if (event === "gone" || hasEnded) return undefined;
     }
   },
 });
