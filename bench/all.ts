@@ -8,6 +8,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { flat } from "./flat.ts";
 import { io } from "./io.ts";
+import { life } from "./life.ts";
 import { memory } from "./memory.ts";
 import { oci } from "./oci.ts";
 import { ociProfile } from "./oci_profile.ts";
@@ -48,6 +49,7 @@ const sections = await runBenches([
   ociProfile,
   memory,
   flat,
+  life,
   io,
   profile,
   seccomp,

@@ -1,6 +1,7 @@
 /** Where a container's cgroup is, and how the container sees it. */
 import type { CgroupLayout } from "../cgroups/layout.ts";
 import type { Cgroup } from "../cgroups/manager.ts";
+import { isErrno } from "../ffi/call.ts";
 import type { Mount } from "../runtime/spec.ts";
 import { CGROUP_OPTIONS } from "./defaults.ts";
 
@@ -41,4 +42,14 @@ export function cgroupMounts(layout: CgroupLayout, cgroup: Cgroup): Mount[] {
       options: ["bind", "rprivate", ...CGROUP_OPTIONS],
     })),
   ];
+}
+
+/** Lets a container go on that is paused. One that ends just then has no cgroup any more, and is fine. */
+export function thawIfFrozen(cgroup: Cgroup): void {
+  if (!cgroup.frozen()) return;
+  try {
+    cgroup.thaw();
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENODEV")) throw error;
+  }
 }

@@ -25,7 +25,7 @@ import {
   symlink,
   unlinkIfExists,
 } from "../linux/file.ts";
-import { replaceFile, syncDirectory } from "../linux/replace_file.ts";
+import { replaceFile, syncDirectory, syncFile } from "../linux/replace_file.ts";
 import type { Paths } from "../paths.ts";
 import type { Spec } from "../runtime/spec.ts";
 import { isContainerId } from "./container_id.ts";
@@ -117,11 +117,15 @@ export class ContainerStore {
     return true;
   }
 
-  writeRecord(record: ContainerRecord, durable = false): void {
+  writeRecord(record: ContainerRecord): void {
     const path = `${this.directory(record.id)}/container.json`;
-    replaceFile(path, JSON.stringify(record), { durable });
-    if (!durable) return;
-    for (const directory of [this.#containers, this.#names]) syncDirectory(directory);
+    replaceFile(path, JSON.stringify(record));
+  }
+
+  /** Sees to it that a container's record and its name survive a power failure. */
+  syncRecord(id: string): void {
+    syncFile(`${this.directory(id)}/container.json`);
+    for (const each of [this.directory(id), this.#containers, this.#names]) syncDirectory(each);
   }
 
   writeConfig(id: string, spec: Spec): void {

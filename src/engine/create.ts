@@ -19,6 +19,8 @@ export interface CreatedContainer {
   readonly ownership: Ownership;
   /** Its end is on record, of the last time that it ran. */
   readonly ranBefore: boolean;
+  /** Makes it survive a power failure: before anybody is told that it exists. */
+  readonly sync?: () => void;
   /** Leaves the container in place when what it was made for ends. */
   keep(): void;
 }
@@ -26,7 +28,7 @@ export interface CreatedContainer {
 /**
  * Makes a container. What `undo` gives back: the container itself, unless it is kept, and that we
  * own it.
- * @param durable that it exists is to survive a power failure
+ * @param durable that it exists is to survive a power failure: `sync` is there to be called
  * @throws {MydockerError} for a name that is taken, a command that is missing
  */
 export function createContainer(
@@ -62,7 +64,7 @@ export function createContainer(
     labels: { ...root.config.Labels, ...options.labels },
     options,
   };
-  store.writeRecord(record, durable);
+  store.writeRecord(record);
   createUpperLayer(directory);
   return {
     paths,
@@ -71,6 +73,7 @@ export function createContainer(
     root,
     ownership,
     ranBefore: false,
+    ...(durable ? { sync: () => store.syncRecord(id) } : {}),
     keep: () => {
       kept = true;
     },

@@ -42,6 +42,7 @@ async function create(paths: Paths, options: RunOptions): Promise<string> {
     root.hold?.[Symbol.dispose](); // its record keeps the image from now on
     const { id } = container.record;
     if (options.cidfile !== undefined) writeIdFile(options.cidfile, id, idFile);
+    container.sync?.();
     idFile.move();
     container.keep();
     return id;
@@ -98,7 +99,8 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
     store.writeRecord(record);
     throw plain(error);
   }
-  store.writeRecord({ ...record, name: wanted, otherName: record.name }, true);
+  store.writeRecord({ ...record, name: wanted, otherName: record.name });
+  store.syncRecord(id);
   store.releaseName(record.name, id);
   store.writeRecord({ ...record, name: wanted });
 }

@@ -5,6 +5,7 @@ import { close } from "../linux/fd.ts";
 import { SIGNALS } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
 import { type EndMessage, frame, hear, readJson, say, TAG } from "./attach_protocol.ts";
+import { thawIfFrozen } from "./container_cgroup.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { DamagedContainerError } from "./container_store.ts";
 import {
@@ -44,7 +45,7 @@ export function stopContainer(paths: Paths, reference: string, options: StopOpti
   // What the kernel drops (pid_namespaces(7)) it would be asked in vain: there is nothing to wait for.
   const isDropped = record?.options.pid !== "host" && isUnhandled(process.pid, signal);
   process.signal(isDropped ? SIGNALS.SIGKILL : signal);
-  process.cgroup.thaw(); // one that is paused hears of it then
+  thawIfFrozen(process.cgroup); // one that is paused hears of it then
   if (!process.awaitEnd(timeout < 0 ? -1 : timeout * 1000)) process.signal(SIGNALS.SIGKILL);
   process.awaitEnd(-1);
   awaitRecord(found);
@@ -94,7 +95,7 @@ export function killContainer(paths: Paths, reference: string, signal: number): 
     );
   }
   process.signal(signal);
-  process.cgroup.thaw();
+  thawIfFrozen(process.cgroup);
   if (signal !== SIGNALS.SIGKILL) return;
   process.awaitEnd(-1);
   awaitRecord(found);
@@ -117,7 +118,7 @@ export function unpauseContainer(paths: Paths, reference: string): void {
   if (process === undefined) throw new MydockerError(`Container ${found.id} is not running`);
   const { cgroup } = process;
   if (!cgroup.frozen()) throw new MydockerError(`Container ${found.id} is not paused`);
-  cgroup.thaw();
+  thawIfFrozen(cgroup);
 }
 
 /** How often it is looked whether a container that was never started runs, in milliseconds. */

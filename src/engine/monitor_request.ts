@@ -21,12 +21,15 @@ export type MonitorRequest = (
 
 /**
  * The monitor has one thread: one that forks with others at work may get a child that hangs
- * (docs/decisions/fork.md), and each thread takes memory of its own.
+ * (docs/decisions/fork.md), and each thread takes memory of its own. What the JIT's upper tiers take
+ * they do not give back in speed: what it does over and over is copying.
  */
-const SINGLE_THREADED = [
+const SMALL = [
   "BUN_JSC_useConcurrentJIT=0",
   "BUN_JSC_useConcurrentGC=0",
   "BUN_JSC_numberOfGCMarkers=1",
+  "BUN_JSC_useDFGJIT=0",
+  "BUN_JSC_useFTLJIT=0",
 ];
 
 /** A monitor whose container runs. */
@@ -67,7 +70,7 @@ function spawnMonitor(request: MonitorRequest): number {
     spawnProgram({
       path: process.execPath,
       argv: [process.execPath, "internal-monitor"],
-      env: [...SINGLE_THREADED, ...passedOn(), `MYDOCKER_ROOT=${root}`, `MYDOCKER_RUN=${run}`],
+      env: [...SMALL, ...passedOn(), `MYDOCKER_ROOT=${root}`, `MYDOCKER_RUN=${run}`],
       session: true,
       stdin: memory,
       stdout: theirs,

@@ -5,7 +5,7 @@ import { MydockerError, NotFoundError } from "../errors.ts";
 import { processState } from "../linux/proc.ts";
 import { identify, killProcess } from "../linux/process_identity.ts";
 import type { Paths } from "../paths.ts";
-import { containerCgroup } from "./container_cgroup.ts";
+import { containerCgroup, thawIfFrozen } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
 import {
   claimRemoval,
@@ -52,7 +52,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
  */
 function takeOver(paths: Paths, id: string, force: boolean): Ownership {
   let isKilled = false;
-  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(1)) {
     const last = readOwnerFile(paths, id);
     const ownership = claimToRemove(paths, id, containerCgroup(id));
     if (ownership !== undefined) {
@@ -75,7 +75,7 @@ function takeOver(paths: Paths, id: string, force: boolean): Ownership {
       continue;
     }
     if (isRunning && owner?.process !== undefined) {
-      openCgroup(readLayout(), owner.cgroup).thaw(); // frozen, it would not end
+      thawIfFrozen(openCgroup(readLayout(), owner.cgroup)); // frozen, it would not end
       killProcess(owner.process, PATIENCE);
     }
     const holder = ownerOf(paths, id);

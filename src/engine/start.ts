@@ -220,6 +220,7 @@ function* launchOn(
       ...(mapped ? { forked: (pid: number) => cgroup.add(pid) } : {}),
       afterwards: () => {
         store.writeConfig(record.id, spec);
+        container.sync?.();
         warmUp();
       },
     });

@@ -24,6 +24,16 @@ export function replaceFile(
   if (options.durable === true) syncDirectory(path.slice(0, path.lastIndexOf("/")) || "/");
 }
 
+/** Makes what was written to a file durable. */
+export function syncFile(path: string): void {
+  const fd = open(path, O.O_RDONLY);
+  try {
+    fsync(fd);
+  } finally {
+    close(fd);
+  }
+}
+
 /** Makes a rename in a directory durable. */
 export function syncDirectory(path: string): void {
   const fd = open(path, O.O_RDONLY | O.O_DIRECTORY);

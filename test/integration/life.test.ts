@@ -253,6 +253,21 @@ describe("stop and kill", () => {
     await ok("rm", "deaf", "sleeper");
   });
 
+  test("of one that ends just then", async () => {
+    for (let attempt = 0; attempt < 15; attempt++) {
+      const id = await ok(
+        "run",
+        "-d",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 0' TERM; while :; do :; done",
+      );
+      await Promise.all([ok("stop", id), ok("stop", id), engine.call(["kill", id])]);
+      await ok("rm", id);
+    }
+  });
+
   test("--stop-signal is what it is asked with", async () => {
     await ok(
       "run",

@@ -1,7 +1,7 @@
 /** SIGKILL to commands and monitors of containers in the background: what is left is told truly, and can be removed. */
 
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { findLeaks, readStat, takeSnapshot } from "../helpers/leaks.ts";
@@ -24,10 +24,20 @@ const statusOf = async (name: string): Promise<string> =>
 
 const isGone = (pid: number): boolean => ["Z", undefined].includes(readStat(pid)?.state);
 
-/** SIGKILL, and waits for the end. */
+/** SIGKILL, and waits for the end: that of the first of its threads is not that of all. */
 async function kill(pid: number): Promise<void> {
   process.kill(pid, "SIGKILL");
   await waitFor("killed", () => isGone(pid));
+  await waitFor("all its threads are gone", () => readThreads(pid) <= 1);
+}
+
+/** How many threads of a process are there still, the one that is waited for included. */
+function readThreads(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
+  }
 }
 
 /** Removes every container, and sees to it that the machine is as before. */
