@@ -19,6 +19,7 @@ import {
 import { log } from "../log.ts";
 import type { Started } from "../runtime/launch.ts";
 import { CallerStreams } from "./caller_streams.ts";
+import type { ForegroundLog } from "./logs_foreground.ts";
 import { Pump } from "./pump.ts";
 import { type SignalQueue, wouldEnd } from "./signals.ts";
 
@@ -52,6 +53,8 @@ export interface ForegroundOptions {
   readonly ownPidNamespace: boolean;
   /** Kills what the first process left behind. */
   readonly killRest: () => void;
+  /** Gets the output, too. */
+  readonly log?: ForegroundLog;
 }
 
 /** How a container in the foreground ended. */
@@ -104,7 +107,10 @@ class ForegroundSession {
     const { fd: sink, write, blocks: sinkBlocks, isTerminal } = this.#streams.writer(fd);
     this.#shownOnTerminal.push(isTerminal);
     const closeSource = this.#options.pipes !== undefined;
-    return new Pump({ source, sink, closeSource, closeSink: false, sinkBlocks, write });
+    const { log } = this.#options;
+    const stream = fd === 2 ? "stderr" : "stdout";
+    const onRead = log === undefined ? {} : { onRead: (b: Uint8Array) => log.add(stream, b) };
+    return new Pump({ source, sink, closeSource, closeSink: false, sinkBlocks, write, ...onRead });
   }
 
   /** @param sink ours alone, so it can be told not to block */
@@ -288,6 +294,7 @@ class ForegroundSession {
   close(): void {
     this.#input?.end();
     for (const pump of this.#outputs) pump.end();
+    this.#options.log?.close();
     const { console } = this.#options.started;
     for (const fd of [this.#slave, console, ...this.#streams.opened]) {
       if (fd !== undefined) close(fd);

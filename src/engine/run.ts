@@ -5,10 +5,11 @@ import { defaultSignal, SIGNALS, umask } from "../linux/process.ts";
 import { isTerminal } from "../linux/tty.ts";
 import { statePaths } from "../paths.ts";
 import { explainOpenFiles } from "../runtime/rlimits.ts";
-import { createContainer } from "./create.ts";
+import { type CreatedContainer, createContainer } from "./create.ts";
 import { type ForegroundEnd, superviseForeground } from "./foreground.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { announce, cleanUp, recordExit, warnOfLimits, writeIdFile } from "./lifecycle.ts";
+import type { ForegroundLog } from "./logs_foreground.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -54,7 +55,8 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   idFile.move(); // it stays, now that there is a container to go with it
   const startedAt = new Date().toISOString();
   announce(container, running, startedAt);
-  const status = await supervise(running, options, signals);
+  const log = options.remove ? undefined : await openLogOf(container);
+  const status = await supervise(running, options, signals, log);
   if (status.signal === SIGNALS.SIGSEGV) warnOfLimits(options);
   if (!options.remove) {
     container.keep(); // first: on a full disk its end cannot be written down, but it is not lost
@@ -64,16 +66,24 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   return status.code === 0 && status.outputLost ? 125 : status.code;
 }
 
+/** With --rm nobody could read it. */
+async function openLogOf({ store, record }: CreatedContainer): Promise<ForegroundLog> {
+  const { ForegroundLog } = await import("./logs_foreground.ts");
+  return new ForegroundLog(store.logPath(record.id), record.options.log);
+}
+
 async function supervise(
   running: RunningContainer,
   options: RunOptions,
   signals: SignalQueue,
+  log: ForegroundLog | undefined,
 ): Promise<ForegroundEnd> {
   using _raw = options.tty && options.interactive ? new RawTerminal(0) : undefined;
   return await superviseForeground({
     started: running,
     ...(running.pipes === undefined ? {} : { pipes: running.pipes }),
     interactive: options.interactive,
+    ...(log === undefined ? {} : { log }),
     signals,
     proxySignals: options.sigProxy,
     // With --init the first process takes every signal, and passes it on.

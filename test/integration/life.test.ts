@@ -178,7 +178,7 @@ describe("create, start, restart", () => {
     ]);
     await ok("start", "fore");
     expect(await ok("wait", "fore")).toBe("0");
-    expect(await ok("logs", "fore")).toBe("2");
+    expect(await ok("logs", "fore")).toBe("1\n2");
     await ok("rm", "fore");
   });
 

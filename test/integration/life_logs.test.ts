@@ -53,6 +53,29 @@ test("standard output and error come apart again, and what has no end of line, t
   await ok("rm", "apart");
 });
 
+test("of a container in the foreground, too, unless it is removed at its end", async () => {
+  const script = "echo out; echo err >&2; printf tail";
+  const { out } = await engine.call(["run", "--name", "front", "busybox", "sh", "-c", script]);
+  expect(out).toBe("out\ntail");
+  const { stdout, stderr } = await engine.call(["logs", "front"]);
+  expect([stdout.toString(), stderr.toString()]).toEqual(["out\ntail", "err\n"]);
+  await ok("rm", "front");
+  const running = engine.start([
+    "run",
+    "--rm",
+    "--name",
+    "gone",
+    "busybox",
+    "sh",
+    "-c",
+    "echo x; sleep 1000",
+  ]);
+  await running.waitForOutput(/x/);
+  expect(await ok("logs", "gone")).toBe("");
+  await ok("rm", "-f", "gone");
+  await running.end();
+});
+
 test.each([
   ["every byte there is", "head -c 300000 /dev/urandom"],
   [

@@ -10,7 +10,13 @@ const env = { MYDOCKER_FORK: "stage" };
 
 test("the command is a child in new namespaces, with its exit code and its streams apart", async () => {
   const { exitCode, out, err } = await engine.run(
-    ["-i", "busybox", "sh", "-c", "cat; echo $$; ps >/tmp/ps; wc -l </tmp/ps; echo wrong >&2; exit 7"],
+    [
+      "-i",
+      "busybox",
+      "sh",
+      "-c",
+      "cat; echo $$; ps >/tmp/ps; wc -l </tmp/ps; echo wrong >&2; exit 7",
+    ],
     { env, stdin: "given\n" },
   );
   expect({ exitCode, out, err }).toEqual({ exitCode: 7, out: "given\n1\n3", err: "wrong" });
