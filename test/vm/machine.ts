@@ -68,7 +68,14 @@ export async function runMachine(options: MachineOptions): Promise<string> {
         "qemu-system-x86_64",
         ...["-nodefaults", "-display", "none", "-no-reboot"],
         // AVX2, which the executable takes; without cmpxchg16b, which QEMU 7.2 does wrongly.
-        ...["-cpu", "Haswell-noTSX,-cx16,-tsc-deadline,-invpcid", "-smp", "2", "-m", "1536"],
+        ...[
+          "-cpu",
+          "Haswell-noTSX,-cx16,-tsc-deadline,-invpcid,-pcid,-x2apic",
+          "-smp",
+          "2",
+          "-m",
+          "1536",
+        ],
         ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
         ...["-serial", `file:${results}`, "-kernel", kernel.image, "-initrd", initramfs],
         ...disk(system, ",snapshot=on"),
