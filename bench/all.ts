@@ -1,6 +1,6 @@
 /**
  * `bun run bench`: all benchmarks, one after the other. With `--markdown` the tables in
- * docs/performance.md become what was measured.
+ * docs/performance.md become what was measured. Names, such as `run`, choose among them.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -42,18 +42,11 @@ function describeMachine(): string {
   return `${parts.filter((part) => part !== undefined).join(", ")}.`;
 }
 
-const sections = await runBenches([
-  startup,
-  run,
-  oci,
-  ociProfile,
-  memory,
-  flat,
-  life,
-  io,
-  profile,
-  seccomp,
-]);
+const BENCHES = { startup, run, oci, ociProfile, memory, flat, life, io, profile, seccomp };
+/** Those that are named, else all. */
+const named = Object.entries(BENCHES).filter(([name]) => process.argv.includes(name));
+const chosen = named.length > 0 ? named.map(([, bench]) => bench) : Object.values(BENCHES);
+const sections = await runBenches(chosen);
 console.log(describeMachine());
 if (process.argv.includes("--markdown")) {
   let page = readFileSync(PAGE, "utf8");

@@ -82,7 +82,7 @@ function timeStage(session: Session): number {
   const [ours, theirs] = messagePair();
   const memory = memfdCreate("plan");
   try {
-    writeAll(memory, encodeBytes(JSON.stringify(PLAN)));
+    writeAll(memory, encodeBytes(JSON.stringify({ kind: "init", plan: PLAN })));
     for (const fd of [memory, theirs]) fcntl(fd, F_SETFD, 0);
     const argv = [session.executable, STAGE, String(memory), String(theirs)];
     const start = performance.now();
