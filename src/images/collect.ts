@@ -1,11 +1,12 @@
-/** What nobody needs any more: layers without an image, and what killed commands left half made. */
+/** What nobody needs any more: layers and blobs without an image, and what killed commands left half made. */
 import { readDirectory } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
-import { ifExists, rename } from "../linux/file.ts";
+import { ifExists, rename, unlink } from "../linux/file.ts";
+import { storedManifests } from "./blobs.ts";
 import { DamagedImageError } from "./image.ts";
 import { SHA256 } from "./image_config.ts";
-import { hexOf } from "./layout.ts";
-import { lockDirectory } from "./locks.ts";
+import { hexOf, type StoreLayout } from "./layout.ts";
+import { lockDirectory, lockFile } from "./locks.ts";
 import { removeRemains, type Staging } from "./staging.ts";
 import type { ImageStore } from "./store.ts";
 
@@ -14,6 +15,25 @@ export function cleanUpImages(store: ImageStore): void {
   if (!removeRemains(store.layout.staging)) return;
   using staging = store.stage();
   collectLayers(store, staging); // one may have died between placing a layer and its image
+}
+
+/** Removes blobs that no manifest of an image names; one that is being placed is locked. */
+function collectBlobs({ layout, ids }: { layout: StoreLayout; ids: () => string[] }): void {
+  const names = ifExists(() => readDirectory(layout.blobs)) ?? [];
+  if (names.length === 0) return;
+  const inUse = () =>
+    new Set(
+      ids()
+        .flatMap((id) => storedManifests(layout, id))
+        .flatMap(({ blobs }) => blobs),
+    );
+  const before = inUse();
+  for (const digest of names.map((hex) => `sha256:${hex}`)) {
+    if (!SHA256.test(digest) || before.has(digest)) continue;
+    using lock = lockFile(layout.blob(digest), LOCK_EX | LOCK_NB);
+    // An image that has it may have come between the look and the lock.
+    if (lock !== undefined && !inUse().has(digest)) unlink(layout.blob(digest));
+  }
 }
 
 /** The layers of all images that can be read. */
@@ -31,9 +51,9 @@ function layersInUse(store: ImageStore): Set<string> {
 }
 
 /**
- * Removes layers that no image has: those of an image that was just removed, and what a process
+ * Removes layers and blobs that no image has: those of an image that was just removed, and what a process
  * left that died between placing a layer and its image. One that is being placed is locked.
- * @returns their diff ids
+ * @returns the layers' diff ids
  */
 export function collectLayers(store: ImageStore, staging: Staging): string[] {
   const { layout } = store;
@@ -51,5 +71,6 @@ export function collectLayers(store: ImageStore, staging: Staging): string[] {
     rename(path, `${staging.path}/${hexOf(diffId)}`);
     removed.push(diffId);
   }
+  collectBlobs({ layout, ids: () => store.ids() });
   return removed;
 }

@@ -19,12 +19,17 @@ export class LayerWriter implements Disposable {
   private readonly unpacker: Unpacker;
   private readonly reader: TarReader;
 
-  /** @param durability `"files"`: fsync(2) each file, for a small layer; `"all"`: syncfs(2) at the end */
+  /**
+   * @param durability `"files"`: fsync(2) each file, for a small layer; `"all"`: syncfs(2) at the
+   * end; `"none"`: whoever places it does that
+   * @param name of its directory in the staging directory, for several layers
+   */
   constructor(
-    staging: Staging,
-    private readonly durability: "files" | "all",
+    staging: Pick<Staging, "path">,
+    private readonly durability: "files" | "all" | "none",
+    name = "layer",
   ) {
-    this.path = `${staging.path}/layer`;
+    this.path = `${staging.path}/${name}`;
     mkdir(this.path, 0o700);
     mkdir(`${this.path}/diff`, 0o755);
     this.fd = open(`${this.path}/diff`, O.O_RDONLY | O.O_DIRECTORY);

@@ -4,14 +4,18 @@
  *     ids/<hex>/config.json   the image: its configuration byte for byte; <hex> is its SHA-256
  *     layers/<hex>/diff       a layer unpacked, a lower directory for overlayfs; <hex> is the
  *                             SHA-256 of its uncompressed tar; shared between images
+ *     ids/<hex>/manifests/<hex>.json   manifests that it came with, each called by its SHA-256
  *     layers/<hex>/layer.json what is known of it: {"size": bytes of data}
+ *     blobs/sha256/<hex>      a layer as registries have it, compressed: what manifests refer to
+ *     downloads/<hex>         the beginning of such a blob, or all of one whose image is not here yet
  *     names/<reference>       {"id": "sha256:…", "reference": "docker.io/library/busybox:latest"}
  *     tmp/<uuid>/             what is being made or removed (staging.ts)
  *
  * An object is there when its directory or file has been renamed into place, complete; there is no
  * list of objects anywhere. Locks (flock): an image's directory shared while it is given a name or
  * held, exclusively while it is removed; a layer's directory shared until the image that brings it
- * is in place, exclusively while it is removed; a name's file exclusively while it is replaced.
+ * is in place, exclusively while it is removed, and likewise a blob; a name's file exclusively while
+ * it is replaced; a download exclusively while it grows.
  */
 import { SHA256 } from "./image_config.ts";
 import { formatReference, type Reference } from "./reference.ts";
@@ -25,6 +29,8 @@ export class StoreLayout {
   readonly layers: string;
   readonly names: string;
   readonly staging: string;
+  readonly blobs: string;
+  readonly downloads: string;
 
   /** @param root mydocker's state directory, e.g. `/var/lib/mydocker` */
   constructor(readonly root: string) {
@@ -32,6 +38,8 @@ export class StoreLayout {
     this.layers = `${root}/images/layers`;
     this.names = `${root}/images/names`;
     this.staging = `${root}/images/tmp`;
+    this.blobs = `${root}/images/blobs/sha256`;
+    this.downloads = `${root}/images/downloads`;
   }
 
   /** @param id `sha256:…` */
@@ -41,6 +49,20 @@ export class StoreLayout {
 
   config(id: string): string {
     return `${this.image(id)}/config.json`;
+  }
+
+  /** Manifests that an image came with. */
+  manifests(id: string): string {
+    return `${this.image(id)}/manifests`;
+  }
+
+  /** @param digest `sha256:…` of the blob's bytes */
+  blob(digest: string): string {
+    return `${this.blobs}/${hexOf(digest)}`;
+  }
+
+  download(digest: string): string {
+    return `${this.downloads}/${hexOf(digest)}`;
   }
 
   layer(diffId: string): string {

@@ -1,4 +1,4 @@
-/** Locks on directories that others rename away while they hold one themselves. */
+/** Locks on directories and files that others rename away while they hold one themselves. */
 import { isErrno } from "../ffi/call.ts";
 import { close, flock, LOCK_NB, O, open } from "../linux/fd.ts";
 import { ifExists, lstat, statFd } from "../linux/file.ts";
@@ -9,7 +9,16 @@ import { ifExists, lstat, statFd } from "../linux/file.ts";
  * @returns the lock; undefined when there is no such directory (any more), or with LOCK_NB when it is locked
  */
 export function lockDirectory(path: string, operation: number): Disposable | undefined {
-  const fd = ifExists(() => open(path, O.O_RDONLY | O.O_DIRECTORY | O.O_NOFOLLOW));
+  return lock(path, operation, O.O_DIRECTORY);
+}
+
+/** {@link lockDirectory} for a file. */
+export function lockFile(path: string, operation: number): Disposable | undefined {
+  return lock(path, operation, 0);
+}
+
+function lock(path: string, operation: number, flags: number): Disposable | undefined {
+  const fd = ifExists(() => open(path, O.O_RDONLY | O.O_NOFOLLOW | flags));
   if (fd === undefined) return undefined;
   try {
     flock(fd, operation);

@@ -153,24 +153,40 @@ export class ImageStore {
   /**
    * Puts an image into its place. Its layers must be in theirs, and locked ({@link placeLayer}).
    * @param config the configuration byte for byte
+   * @param manifest the manifest that it came with byte for byte; its blobs must be in their place,
+   * and locked (`placeBlob` of blobs.ts)
    * @returns its id
    */
-  placeImage(staging: Staging, config: Uint8Array): string {
+  placeImage(staging: Staging, config: Uint8Array, manifest?: Uint8Array): string {
     const id = `sha256:${sha256Hex(config)}`;
     const path = `${staging.path}/image`;
     mkdir(path, 0o700);
-    const fd = open(`${path}/config.json`, O.O_WRONLY | O.O_CREAT | O.O_EXCL, 0o600);
-    try {
-      writeAll(fd, config, this.layout.config(id));
-      fsync(fd);
-    } finally {
-      close(fd);
+    const write = (file: string, bytes: Uint8Array) => {
+      const fd = open(`${path}/${file}`, O.O_WRONLY | O.O_CREAT | O.O_EXCL, 0o600);
+      try {
+        writeAll(fd, bytes, this.layout.config(id));
+        fsync(fd);
+      } finally {
+        close(fd);
+      }
+    };
+    write("config.json", config);
+    const manifestFile = `manifests/${manifest === undefined ? "" : sha256Hex(manifest)}.json`;
+    if (manifest !== undefined) {
+      mkdir(`${path}/manifests`, 0o700);
+      write(manifestFile, manifest);
+      syncDirectory(`${path}/manifests`);
     }
     try {
       rename(path, this.layout.image(id));
     } catch (error) {
       // The same image: its name is its content.
       if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
+      if (manifest !== undefined) {
+        makeDirectories(this.layout.manifests(id));
+        rename(`${path}/${manifestFile}`, `${this.layout.image(id)}/${manifestFile}`);
+        syncDirectory(this.layout.manifests(id));
+      }
     }
     syncDirectory(this.layout.images);
     return id;
