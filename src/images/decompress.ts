@@ -6,9 +6,7 @@
  * (docs/decisions/tar-and-decompression.md has the numbers).
  */
 import { MydockerError } from "../errors.ts";
-import { SysError } from "../ffi/call.ts";
-import { errnoText } from "../ffi/errno.ts";
-import { read } from "../linux/fd.ts";
+import type { ChunkSource } from "./chunk_source.ts";
 import { TarError } from "./tar_header.ts";
 
 /** How the bytes of an archive are compressed. */
@@ -37,11 +35,6 @@ const MAGIC: readonly {
   { name: "compress", bytes: [0x1f, 0x9d], program: "gzip -dc" },
 ];
 const MAGIC_LENGTH = 6;
-
-/** Bytes that are read, and handed to the decompressor, at a time. */
-const CHUNK = 65536;
-/** For a plain tar, where a chunk is written as it is. */
-const PLAIN_CHUNK = 1 << 20;
 
 /**
  * Which compression a file has, by its first bytes.
@@ -72,76 +65,78 @@ export const EXPANSION_LIMITS: ExpansionLimits = {
   freeBytes: 256 * 2 ** 20,
 };
 
-/** A descriptor as chunks; the first one is at least as long as a magic, if there is that much. */
-class Source {
-  /** Bytes that were read. */
-  total = 0;
+/** How {@link readArchive} reads. */
+export interface ReadOptions {
+  readonly limits?: ExpansionLimits | undefined;
+  /** Is given the bytes as they come, compressed or not, before they are taken apart. */
+  readonly raw?: (chunk: Uint8Array, compression: Compression) => void;
+}
 
-  constructor(private readonly fd: number) {}
-
-  fill(buffer: Uint8Array, least: number): Uint8Array {
-    let length = 0;
-    while (length < least) {
-      const count = this.read(buffer.subarray(length));
-      if (count === 0) break;
-      length += count;
-    }
-    this.total += length;
-    return buffer.subarray(0, length);
+/** The first chunk, at least as long as a magic, if there is that much. */
+async function firstChunk(source: ChunkSource): Promise<Uint8Array> {
+  let first = await source.next(true);
+  while (first.length < MAGIC_LENGTH) {
+    const more = await source.next(true);
+    if (more.length === 0) break;
+    const joined = new Uint8Array(first.length + more.length);
+    joined.set(first);
+    joined.set(more, first.length);
+    first = joined;
   }
-
-  private read(into: Uint8Array): number {
-    try {
-      return read(this.fd, into);
-    } catch (error) {
-      if (error instanceof SysError)
-        throw new MydockerError(`cannot read the archive: ${errnoText(error.errno)}`, {
-          cause: error,
-        });
-      throw error;
-    }
-  }
+  return first;
 }
 
 /**
  * Hands the archive's bytes, decompressed, to `take`, chunk by chunk; `take` must be done with a
- * chunk when it returns. What `take` throws ends it.
- * @param fd read to its end, by blocking calls; may be a pipe
- * @throws {TarError} when the data is damaged or expands beyond `limits`
+ * chunk when what it returns is settled. What `take` throws ends it.
+ * @param source read to its end
+ * @returns how it was compressed
+ * @throws {TarError} when the data is damaged or expands beyond the limits
  */
 export async function readArchive(
-  fd: number,
-  take: (chunk: Uint8Array) => void,
-  limits: ExpansionLimits = EXPANSION_LIMITS,
-): Promise<void> {
-  const source = new Source(fd);
-  const first = source.fill(new Uint8Array(CHUNK), MAGIC_LENGTH);
+  source: ChunkSource,
+  take: (chunk: Uint8Array) => void | Promise<void>,
+  { limits = EXPANSION_LIMITS, raw }: ReadOptions = {},
+): Promise<Compression> {
+  const first = await firstChunk(source);
   const compression = detectCompression(first);
+  let read = 0;
+  const seen = (chunk: Uint8Array) => {
+    read += chunk.length;
+    raw?.(chunk, compression);
+  };
   let total = 0;
   const count = (chunk: Uint8Array) => {
     total += chunk.length;
     if (total > limits.bytes)
       throw new TarError(`the archive is larger than ${limits.bytes} bytes`);
-    if (compression !== "none" && total > limits.freeBytes && total > source.total * limits.ratio)
+    if (compression !== "none" && total > limits.freeBytes && total > read * limits.ratio)
       throw new TarError(
         `the archive expands to more than ${limits.ratio} times its size, as only a decompression bomb does`,
         { hint: "if it is meant to, decompress it yourself and import the tar" },
       );
-    take(chunk);
+    return take(chunk);
   };
-  if (compression === "none") {
-    const buffer = new Uint8Array(PLAIN_CHUNK);
-    for (let chunk = first; chunk.length > 0; chunk = source.fill(buffer, 1)) count(chunk);
-    return;
+  if (compression !== "none") {
+    await decompress(compression, first, source, seen, count);
+    return compression;
   }
-  await decompress(compression, first, source, count);
+  for (let chunk = first; chunk.length > 0; ) {
+    seen(chunk);
+    const taken = count(chunk);
+    if (taken !== undefined) await taken;
+    const next = source.next(false);
+    chunk = next instanceof Promise ? await next : next;
+  }
+  return compression;
 }
 
 async function decompress(
   format: "gzip" | "zstd",
   first: Uint8Array,
-  source: Source,
-  take: (chunk: Uint8Array) => void,
+  source: ChunkSource,
+  seen: (chunk: Uint8Array) => void,
+  take: (chunk: Uint8Array) => void | Promise<void>,
 ): Promise<void> {
   const stream = new DecompressionStream(format);
   const writer = stream.writable.getWriter();
@@ -149,8 +144,10 @@ async function decompress(
   let sourceError: unknown;
   const feed = async () => {
     try {
-      for (let chunk = first; chunk.length > 0; chunk = source.fill(new Uint8Array(CHUNK), 1))
+      for (let chunk = first; chunk.length > 0; chunk = await source.next(true)) {
+        seen(chunk);
         await writer.write(chunk as Uint8Array<ArrayBuffer>);
+      }
       await writer.close();
     } catch (error) {
       sourceError ??= error;
@@ -171,7 +168,8 @@ async function decompress(
         );
       }
       if (next.done || next.value === undefined) break;
-      take(next.value);
+      const taken = take(next.value);
+      if (taken !== undefined) await taken;
     }
   } catch (error) {
     await reader.cancel(error).catch(() => {});

@@ -1,15 +1,15 @@
 /** `mydocker import`: a root file system's tar becomes an image of one layer. */
 import { MydockerError } from "../errors.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
+import { DescriptorSource } from "./chunk_source.ts";
 import { collectLayers } from "./collect.ts";
 import { applyChanges } from "./config_changes.ts";
-import { type ExpansionLimits, readArchive } from "./decompress.ts";
+import type { ExpansionLimits } from "./decompress.ts";
 import { placeLayer } from "./layer.ts";
-import { LayerWriter } from "./layer_writer.ts";
 import { writeName } from "./names.ts";
+import { receiveLayer } from "./receive_layer.ts";
 import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
 import type { ImageStore } from "./store.ts";
-import { TarError } from "./tar_header.ts";
 
 /** What `import` may be told. */
 export interface ImportOptions {
@@ -31,8 +31,6 @@ export interface Imported {
   readonly warnings: readonly string[];
 }
 
-/** What GNU tar fills an archive up with is at most 1 MiB of zeroes (a blocking factor of 2048). */
-const TRAILING_LIMIT = 64 * 2 ** 20;
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
 /**
@@ -44,7 +42,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "
  * @param fd the archive, read to its end
  * @param name what to call the image; it is taken from an image that has it
  * @throws {InvalidReferenceError}
- * @throws {TarError} for an archive that is damaged or tries to write elsewhere
+ * @throws {TarError} see {@link receiveLayer}
  */
 export async function importTar(
   store: ImageStore,
@@ -59,24 +57,8 @@ export async function importTar(
 
   using staging = store.stage();
   collectLayers(store, staging);
-  using writer = new LayerWriter(staging, "all");
-  const hasher = new Bun.CryptoHasher("sha256");
-  let trailing = 0;
-  await readArchive(
-    fd,
-    (chunk) => {
-      hasher.update(chunk);
-      if (writer.ended) trailing += chunk.length;
-      else writer.push(chunk);
-      if (trailing > TRAILING_LIMIT)
-        throw new TarError(
-          `the tar archive goes on for more than ${TRAILING_LIMIT >> 20} MiB after its end`,
-        );
-    },
-    options.limits,
-  );
-  const layer = writer.end();
-  const diffId = `sha256:${hasher.digest("hex")}`;
+  const layer = await receiveLayer(staging, "layer", new DescriptorSource(fd), {}, options.limits);
+  const { diffId } = layer;
   const created = (options.created ?? new Date()).toISOString();
   const message = options.message ?? "Imported from -";
   using _layer = placeLayer(store.layout, diffId, layer);
