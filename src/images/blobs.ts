@@ -1,6 +1,6 @@
 /**
  * Layers as registries have them, compressed, and the manifests that name them: with both, an image
- * is pushed and saved as it came. An image that was made here has neither.
+ * is pushed and saved as it came. One that was made here has them, too (place_image.ts).
  */
 import { decodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";

@@ -5,8 +5,8 @@ import { DescriptorSource } from "./chunk_source.ts";
 import { collectLayers } from "./collect.ts";
 import { applyChanges } from "./config_changes.ts";
 import type { ExpansionLimits } from "./decompress.ts";
-import { placeLayer } from "./layer.ts";
 import { writeName } from "./names.ts";
+import { placeNewImage } from "./place_image.ts";
 import { receiveLayer } from "./receive_layer.ts";
 import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
 import type { ImageStore } from "./store.ts";
@@ -53,7 +53,7 @@ export async function importTar(
   const reference = name === undefined ? undefined : withDefaultTag(parseReference(name));
   if (reference?.digest !== undefined)
     throw new MydockerError(`cannot import as a digest: ${formatReference(reference)}`);
-  const config = applyChanges({}, options.changes ?? []);
+  const runConfig = applyChanges({}, options.changes ?? []);
 
   using staging = store.stage();
   collectLayers(store, staging);
@@ -61,20 +61,17 @@ export async function importTar(
   const { diffId } = layer;
   const created = (options.created ?? new Date()).toISOString();
   const message = options.message ?? "Imported from -";
-  using _layer = placeLayer(store.layout, diffId, layer);
-  const id = store.placeImage(
-    staging,
-    encodeBytes(
-      JSON.stringify({
-        created,
-        architecture: ARCHITECTURES[process.arch] ?? process.arch,
-        os: "linux",
-        config,
-        rootfs: { type: "layers", diff_ids: [diffId] },
-        history: [{ created, comment: message }],
-      }),
-    ),
+  const config = encodeBytes(
+    JSON.stringify({
+      created,
+      architecture: ARCHITECTURES[process.arch] ?? process.arch,
+      os: "linux",
+      config: runConfig,
+      rootfs: { type: "layers", diff_ids: [diffId] },
+      history: [{ created, comment: message }],
+    }),
   );
+  const id = placeNewImage(store, staging, config, [layer]);
   if (reference !== undefined) writeName(store.layout, staging, { id, reference, embedded: false });
   return {
     id,

@@ -43,7 +43,7 @@ const TRAILING_LIMIT = 64 * 2 ** 20;
 
 /**
  * Unpacks a layer from a stream, and keeps the blob as it came; one that is not compressed is kept
- * compressed with zstd. Memory is bounded whatever comes.
+ * compressed with gzip (docs/decisions/layer-blobs.md). Memory is bounded whatever comes.
  * @param staging several layers may be received into one at the same time
  * @param name of the layer in `staging`
  * @throws {DigestError}
@@ -109,7 +109,7 @@ export async function receiveLayer(
       path: blobPath,
       digest,
       size: blob.size,
-      compression: plain === true ? "zstd" : compression,
+      compression: plain === true ? "gzip" : compression,
     },
   };
 }
