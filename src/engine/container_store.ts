@@ -75,7 +75,7 @@ export class ContainerStore {
     if (holder === undefined) return;
     throw new MydockerError(
       `Conflict. The container name "/${name}" is already in use by container "${holder}".`,
-      { exitCode: 125, hint: `remove it with \`mydocker rm ${name}\`, or choose another name` },
+      { exitCode: 125, hint: "remove or rename that container, or choose another name" },
     );
   }
 

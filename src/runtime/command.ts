@@ -1,5 +1,5 @@
 /** The container's command: found, then executed in place of this process, or as a child that it looks after. */
-import { SysError } from "../ffi/call.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, pipe, read } from "../linux/fd.ts";
 import { accessExecutable } from "../linux/file.ts";
@@ -116,12 +116,24 @@ function execute(
   }
 }
 
+/** @throws {StartError} when the container has no room for a second process (pids.max) */
+function forkCommand(): ReturnType<typeof forkWithNamespaces> {
+  try {
+    return forkWithNamespaces(0, {});
+  } catch (error) {
+    if (!isErrno(error, "EAGAIN")) throw error;
+    const message =
+      "a second process beside the init of --init exceeds the container's limit (--pids-limit, --ulimit nproc)";
+    throw new StartError(message, { exitCode: 125, cause: error });
+  }
+}
+
 /** Stays as the first process; only the child, which is to become the command, returns. */
 function becomeReaper(entry: Entry, socket: number): void {
   resetSignals(); // what the caller ignores, this process would not be told of
   const isNarrow = entry.seccomp?.narrow === true; // it may not even allow close(2)
   const [confined, whenConfined] = pipe();
-  const child = forkWithNamespaces(0, {});
+  const child = forkCommand();
   if (child !== undefined) {
     close(confined);
     if (isNarrow) close(socket);

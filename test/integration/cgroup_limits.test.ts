@@ -185,6 +185,16 @@ describe("pids", () => {
     ]);
   });
 
+  testIf([PIDS], "--init without room for a second process says so", async () => {
+    const args = ["--init", "--pids-limit", "1", "busybox", "true"];
+    const { exitCode, stderr } = await engine.run(args);
+    expect({ exitCode, stderr: stderr.toString() }).toEqual({
+      exitCode: 125,
+      stderr:
+        "mydocker: a second process beside the init of --init exceeds the container's limit (--pids-limit, --ulimit nproc)\n",
+    });
+  });
+
   testIf([PIDS], "a fork bomb under --pids-limit 64 is stopped", async () => {
     const current = cgroupFile("pids/pids.current", "pids.current");
     const events = cgroupFile("pids/pids.events", "pids.events");
