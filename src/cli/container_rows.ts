@@ -56,5 +56,6 @@ export function statusText(state: ContainerState, now: number): string {
   if (state.status === "running") return `Up ${humanAge(state.startedAt, now)}`;
   if (state.status === "paused") return `Up ${humanAge(state.startedAt, now)} (Paused)`;
   const { exitCode, finishedAt } = state.exit;
-  return `Exited (${exitCode}) ${humanAge(finishedAt, now)} ago`;
+  const what = state.status === "restarting" ? "Restarting" : "Exited";
+  return `${what} (${exitCode}) ${humanAge(finishedAt, now)} ago`;
 }

@@ -12,6 +12,7 @@ import { composeResources } from "./run_resources.ts";
 import type { RUN_OPTIONS } from "./run_table.ts";
 import { parseKeyValueFile, parseLabel } from "./values/key_values.ts";
 import { absolutePath } from "./values/path.ts";
+import { parseRestart } from "./values/restart.ts";
 import { composeSecurity } from "./values/security_option.ts";
 
 type Input = ParsedCommandLine<typeof RUN_OPTIONS>;
@@ -27,6 +28,9 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
   if (adjustment !== undefined && Math.abs(adjustment) > 1000)
     throw new UsageError(`Invalid value ${adjustment}, range for oom score adj is [-1000, 1000]`);
   if (values.cidfile !== undefined) checkIdFile(values.cidfile);
+  const restart = values.restart === undefined ? undefined : parseRestart(values.restart);
+  if (values.rm && restart !== undefined && restart.name !== "no")
+    throw new UsageError("conflicting options: cannot specify both --restart and --rm");
   return {
     args: values.rootfs === undefined ? args : positionals,
     remove: values.rm,
@@ -68,6 +72,7 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
       userns: values.userns,
       stopSignal: values["stop-signal"],
       stopTimeout: values["stop-timeout"],
+      restart,
       log: composeLog(values["log-driver"], values["log-opt"]),
       stdinOnce: (values.interactive && !values.detach) || undefined,
       cidfile: values.cidfile === undefined ? undefined : absolutePath(values.cidfile, getcwd()),

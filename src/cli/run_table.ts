@@ -256,6 +256,13 @@ export const RUN_OPTIONS = {
     type: "boolean",
     description: "Mount the container's root file system read-only",
   },
+  restart: {
+    type: "value",
+    unsetByEmpty: true,
+    value: "policy",
+    description: "Start it again when it ends: no, on-failure[:N], always or unless-stopped",
+    complete: ["no", "on-failure", "always", "unless-stopped"],
+  },
   rm: {
     type: "boolean",
     description: "Remove the container when it ends",
@@ -409,7 +416,6 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   "publish-all": "P",
   pull: "",
   quiet: "q",
-  restart: "",
   runtime: "",
   "storage-opt": "",
   "use-api-socket": "",

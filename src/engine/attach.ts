@@ -6,15 +6,18 @@ import type { Paths } from "../paths.ts";
 import { DEFAULT_DETACH_KEYS, DetachKeys, parseDetachKeys } from "./attach_keys.ts";
 import { frameJson, say, TAG } from "./attach_protocol.ts";
 import { AttachSession } from "./attach_session.ts";
+import { ContainerStore } from "./container_store.ts";
 import {
   type FoundContainer,
   findContainer,
+  isRestarting,
   RunningProcess,
   recordOf,
 } from "./lifecycle_process.ts";
 import { startMonitor } from "./monitor_request.ts";
 import { connectToMonitor } from "./monitor_socket.ts";
 import { recover } from "./recovery.ts";
+import type { RunOptions } from "./run_options.ts";
 import { SignalQueue } from "./signals.ts";
 import { RawTerminal } from "./terminal.ts";
 
@@ -66,6 +69,21 @@ export async function startAttached(
   return (await attend(found, options, begin)) ?? 0;
 }
 
+/**
+ * Runs a container that is to be started again when it ends, so that it outlives its caller: in the
+ * background, attached until it ends the first time.
+ * @returns its exit code; 0 when the caller has detached
+ */
+export async function runAttached(paths: Paths, options: RunOptions): Promise<number> {
+  const { interactive: input, tty, sigProxy } = options;
+  if (input && tty && !isTerminal(0)) {
+    throw new MydockerError("the input device is not a TTY", { exitCode: 125 });
+  }
+  const { id, socket } = startMonitor({ kind: "run", options, attach: { input } });
+  const found = { paths, store: new ContainerStore(paths), id };
+  return (await attend(found, { input, sigProxy }, () => socket)) ?? 0;
+}
+
 function runs(found: FoundContainer): boolean {
   using process = RunningProcess.of(found);
   return process !== undefined;
@@ -73,6 +91,11 @@ function runs(found: FoundContainer): boolean {
 
 function checkRuns(found: FoundContainer): void {
   using process = RunningProcess.of(found);
+  if (isRestarting(found)) {
+    throw new MydockerError(
+      "You cannot attach to a restarting container, wait until it is running",
+    );
+  }
   if (process === undefined) {
     throw new MydockerError("You cannot attach to a stopped container, start it first");
   }

@@ -8,6 +8,8 @@
  *     │ ── attach {input} ────────▶ │ or
  *     │ ── wait ──────────────────▶ │ wants to hear of the end only
  *     │ ── input, inputEnd, size ─▶ │
+ *     │ ── begin, cancel ─────────▶ │ of one that waits to start it again: now, or not at all;
+ *     │                             │ of one whose container runs: started, or nothing but the end
  *     │ ◀── output, errors ──────── │
  *     │ ◀── ended {exitCode} ────── │ when it is on record, and everything is given back
  */
@@ -21,6 +23,8 @@ export const TAG = {
   failed: 0x46, // F
   attach: 0x41, // A
   wait: 0x57, // W
+  begin: 0x42, // B
+  cancel: 0x43, // C
   input: 0x49, // I
   inputEnd: 0x45, // E
   /** struct winsize */

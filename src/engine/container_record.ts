@@ -30,6 +30,8 @@ export interface ExitRecord {
   readonly finishedAt: string;
   /** Why it could not be started, or that it was lost. */
   readonly error?: string;
+  /** how often its restart policy had started it again; absent for never */
+  readonly restartCount?: number;
 }
 
 type Check = (value: unknown) => boolean;

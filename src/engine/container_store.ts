@@ -4,6 +4,7 @@
  *   <root>/containers/<id>/container.json   what it is; written once
  *   <root>/containers/<id>/config.json      the OCI configuration of its last start
  *   <root>/containers/<id>/exit.json        how it ended last; absent before
+ *   <root>/containers/<id>/stopped          somebody stopped it, since it was started last
  *   <root>/containers/<id>/{upper,work}     its own layer
  *   <root>/names/<name>                     symbolic link, whose target is the id
  *
@@ -13,7 +14,7 @@ import { MydockerError, NotFoundError } from "../errors.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../linux/fd.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, close, O, open } from "../linux/fd.ts";
 import {
   ifExists,
   makeDirectories,
@@ -144,6 +145,30 @@ export class ContainerStore {
   /** Takes back how it ended last: it is about to run again. */
   removeExit(id: string): void {
     unlinkIfExists(`${this.directory(id)}/exit.json`);
+  }
+
+  /**
+   * Says that somebody wants it stopped: no restart policy starts it again. Until it is started.
+   * @param durable survives a power failure
+   */
+  markStopped(id: string, durable: boolean): void {
+    const path = this.#stoppedPath(id);
+    close(open(path, O.O_WRONLY | O.O_CREAT, 0o600));
+    if (durable) syncDirectory(this.directory(id));
+  }
+
+  /** Takes that back. */
+  unmarkStopped(id: string): void {
+    unlinkIfExists(this.#stoppedPath(id));
+  }
+
+  /** Whether somebody wanted it stopped since it was started last. */
+  isMarkedStopped(id: string): boolean {
+    return statIfExists(this.#stoppedPath(id)) !== undefined;
+  }
+
+  #stoppedPath(id: string): string {
+    return `${this.directory(id)}/stopped`;
   }
 
   /** Takes back that it was about to run. */

@@ -6,6 +6,7 @@ import { unlinkIfExists } from "../linux/file.ts";
 import type { ExitStatus } from "../linux/process.ts";
 import { identify } from "../linux/process_identity.ts";
 import { log } from "../log.ts";
+import type { ExitRecord } from "./container_record.ts";
 import type { CreatedContainer } from "./create.ts";
 import type { RunOptions } from "./run_options.ts";
 import type { RunningContainer } from "./start.ts";
@@ -59,23 +60,28 @@ export function announce(
   const identity = identify(pid);
   if (identity === undefined) return; // it has not been waited for, so it is there
   const { remove } = record.options;
-  ownership.update({ ...ownership.record, remove, process: { ...identity, startedAt } });
+  const { init: _, restarting: __, ...said } = ownership.record;
+  ownership.update({ ...said, remove, process: { ...identity, startedAt } });
 }
 
-/** Writes down how it ended. */
-export function recordExit(
-  { store, record }: CreatedContainer,
+/** How it ended, now. */
+export function exitOf(
   { cgroup }: RunningContainer,
   status: ExitStatus,
   startedAt: string,
-): void {
+): ExitRecord {
+  return {
+    exitCode: status.code,
+    oomKilled: cgroup.oomKilled(),
+    startedAt,
+    finishedAt: new Date().toISOString(),
+  };
+}
+
+/** Writes down how it ended. */
+export function recordExit({ store, record }: CreatedContainer, exit: ExitRecord): void {
   try {
-    store.writeExit(record.id, {
-      exitCode: status.code,
-      oomKilled: cgroup.oomKilled(),
-      startedAt,
-      finishedAt: new Date().toISOString(),
-    });
+    store.writeExit(record.id, exit);
   } catch (error) {
     // The command has ended as it has: its exit code counts, not ours.
     log.warn(`the end of container ${record.name} could not be recorded: ${describe(error)}`);

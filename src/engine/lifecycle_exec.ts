@@ -19,6 +19,7 @@ import {
   findContainer,
   RunningProcess,
   recordOf,
+  refuseRestarting,
 } from "./lifecycle_process.ts";
 import { chooseSeccomp } from "./seccomp_choice.ts";
 import { SignalQueue } from "./signals.ts";
@@ -84,6 +85,7 @@ export async function startIn(
   defaultSignal(SIGNALS.SIGCHLD); // ignored, children would be gone before they are waited for
   const found = findContainer(paths, reference);
   const record = recordOf(found);
+  refuseRestarting(found);
   using first = RunningProcess.of(found);
   if (first === undefined) throw new MydockerError(`container ${found.id} is not running`);
   if (first.cgroup.frozen()) {

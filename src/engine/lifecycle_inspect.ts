@@ -7,6 +7,7 @@ import { type FoundContainer, findContainer, recordOf } from "./lifecycle_proces
 import { isUp, stateOf, withPause } from "./list.ts";
 import { DEFAULT_LOG } from "./logs_writer.ts";
 import { readOwner } from "./ownership.ts";
+import { NO_RESTART } from "./restart_policy.ts";
 import type { MountRequest, RunOptions } from "./run_options.ts";
 import type { ImageConfig } from "./spec_builder.ts";
 
@@ -33,7 +34,7 @@ export function inspectContainer(paths: Paths, reference: string): Record<string
     HostsPath: `${paths.run}/etc/${record.id}.hosts`,
     LogPath: options.log?.driver === "none" ? "" : found.store.logPath(found.id),
     Name: `/${record.name}`,
-    RestartCount: 0,
+    RestartCount: readOwner(paths, found.id)?.restartCount ?? exit?.restartCount ?? 0,
     Driver: "overlay2",
     Platform: "linux",
     MountLabel: "",
@@ -77,15 +78,16 @@ function ifKnown<T>(look: () => T): T | undefined {
   }
 }
 
-function stateShape(found: FoundContainer, exit: ExitRecord | undefined): object {
+function stateShape(found: FoundContainer, last: ExitRecord | undefined): object {
   const owner = readOwner(found.paths, found.id);
-  const state = withPause(stateOf(owner, exit), owner);
+  const state = withPause(stateOf(owner, last), owner);
   const running = "pid" in state ? state : undefined;
+  const exit = state.status === "restarting" ? state.exit : last;
   return {
     Status: state.status,
     Running: isUp(state),
     Paused: state.status === "paused",
-    Restarting: false,
+    Restarting: state.status === "restarting",
     OOMKilled: running === undefined && exit?.oomKilled === true,
     Dead: state.status === "dead",
     Pid: running?.pid ?? 0,
@@ -148,7 +150,7 @@ function configShape({ options, labels, id, image }: ContainerRecord, from: Imag
 }
 
 function hostConfig({ options, id }: ContainerRecord): object {
-  const { log = DEFAULT_LOG } = options;
+  const { log = DEFAULT_LOG, restart = NO_RESTART } = options;
   return {
     Binds: bindsOf(options),
     ContainerIDFile: options.cidfile ?? "",
@@ -161,7 +163,7 @@ function hostConfig({ options, id }: ContainerRecord): object {
     },
     NetworkMode: options.network,
     PortBindings: {},
-    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+    RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.maximumRetryCount },
     AutoRemove: options.remove,
     VolumeDriver: "",
     VolumesFrom: null,

@@ -1,7 +1,7 @@
 /** The first process of a container that runs, as commands other than its monitor find it. */
 import { readLayout } from "../cgroups/layout.ts";
 import { type Cgroup, openCgroup } from "../cgroups/manager.ts";
-import { NotFoundError } from "../errors.ts";
+import { MydockerError, NotFoundError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, POLLIN, poll } from "../linux/fd.ts";
 import { pidfdSendSignal } from "../linux/process.ts";
@@ -85,9 +85,25 @@ export class RunningProcess implements Disposable {
   }
 }
 
-/** Waits until the end of a container whose process has ended is on record, or it is removed. */
-export function awaitRecord({ paths, store, id }: FoundContainer): void {
+/** Whether a container has ended, and waits to be started again by its restart policy. */
+export const isRestarting = ({ paths, id }: FoundContainer): boolean =>
+  readOwner(paths, id)?.restarting !== undefined;
+
+/** @throws {MydockerError} for a container that {@link isRestarting} */
+export function refuseRestarting(found: FoundContainer): void {
+  if (!isRestarting(found)) return;
+  throw new MydockerError(
+    `Container ${found.id} is restarting, wait until the container is running`,
+  );
+}
+
+/**
+ * Waits until the end of a container whose process has ended is on record, or it is removed.
+ * @returns false when nobody has recorded it for long
+ */
+export function awaitRecord({ paths, store, id }: FoundContainer): boolean {
   for (const deadline = Date.now() + PATIENCE; Date.now() < deadline; Bun.sleepSync(1)) {
-    if (ownerOf(paths, id) === undefined || store.hasExit(id) || !store.hasFiles(id)) return;
+    if (ownerOf(paths, id) === undefined || store.hasExit(id) || !store.hasFiles(id)) return true;
   }
+  return false;
 }

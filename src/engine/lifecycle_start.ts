@@ -1,13 +1,22 @@
 /** `create`, `start`, `restart` and `rename`. */
 import { MydockerError } from "../errors.ts";
+import { close } from "../linux/fd.ts";
 import { umask } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
+import { frame, hear, say, TAG } from "./attach_protocol.ts";
 import { createContainer } from "./create.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { cleanUp, writeIdFile } from "./lifecycle.ts";
-import { findContainer, RunningProcess, recordOf } from "./lifecycle_process.ts";
+import {
+  type FoundContainer,
+  findContainer,
+  isRestarting,
+  RunningProcess,
+  recordOf,
+} from "./lifecycle_process.ts";
 import { type StopOptions, stopContainer } from "./lifecycle_stop.ts";
-import { startMonitor } from "./monitor_request.ts";
+import { startError, startMonitor } from "./monitor_request.ts";
+import { connectToMonitor } from "./monitor_socket.ts";
 import { claimRemoval } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
@@ -57,6 +66,7 @@ async function create(paths: Paths, options: RunOptions): Promise<string> {
  */
 export function startInBackground(paths: Paths, reference: string): void {
   const found = findContainer(paths, reference);
+  if (isRestarting(found) && beginRestart(found)) return;
   using process = RunningProcess.of(found);
   if (process !== undefined) {
     if (process.cgroup.frozen()) {
@@ -65,6 +75,20 @@ export function startInBackground(paths: Paths, reference: string): void {
     return;
   }
   startMonitor({ kind: "start", id: found.id });
+}
+
+/** Tells the monitor of a container that has ended to start it now. @returns false when it was just doing so, or has ended */
+function beginRestart({ paths, id }: FoundContainer): boolean {
+  const socket = connectToMonitor(paths, id);
+  if (socket === undefined) return false;
+  try {
+    say(socket, frame(TAG.begin));
+    const message = hear(socket);
+    if (message?.[0] === TAG.failed) throw startError(message);
+    return message?.[0] === TAG.started;
+  } finally {
+    close(socket);
+  }
 }
 
 /** Stops a container if it runs, and starts it. */

@@ -1,7 +1,8 @@
 /** `stop`, `kill`, `pause`, `unpause` and `wait`. */
 import { MydockerError, NotFoundError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
 import { openImageStore } from "../images/store.ts";
-import { close } from "../linux/fd.ts";
+import { close, POLLIN, poll } from "../linux/fd.ts";
 import { SIGNALS } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
 import { type EndMessage, frame, hear, readJson, say, TAG } from "./attach_protocol.ts";
@@ -12,14 +13,19 @@ import {
   awaitRecord,
   type FoundContainer,
   findContainer,
+  isRestarting,
   RunningProcess,
+  refuseRestarting,
 } from "./lifecycle_process.ts";
 import { connectToMonitor } from "./monitor_socket.ts";
 import { recover } from "./recovery.ts";
+import { NO_RESTART } from "./restart_policy.ts";
 import { wouldEnd } from "./signals.ts";
 
 /** Docker's, in seconds. */
 const STOP_TIMEOUT = 10;
+/** How long a monitor may take to answer, in milliseconds. */
+const PATIENCE = 10_000;
 
 /** How `stop` asks. */
 export interface StopOptions {
@@ -37,9 +43,64 @@ export interface StopOptions {
  */
 export function stopContainer(paths: Paths, reference: string, options: StopOptions): void {
   const found = findContainer(paths, reference);
-  using process = RunningProcess.of(found);
-  if (process === undefined) return awaitRecord(found);
   const record = readableRecord(found);
+  if (mayRun(found) || restartsOf(record)) markStopped(found, record);
+  while (mayRun(found)) {
+    if (isRestarting(found)) cancelRestart(found);
+    else if (!stopProcess(found, record, options)) return;
+  }
+  awaitRecord(found);
+}
+
+/** Whether it runs, or will: of one whose end is not on record yet that is not known. */
+const mayRun = (found: FoundContainer): boolean => {
+  using process = RunningProcess.of(found);
+  return process !== undefined || isRestarting(found);
+};
+
+const restartsOf = (record: ContainerRecord | undefined): boolean =>
+  (record?.options.restart ?? NO_RESTART).name !== "no";
+
+/** Its restart policy is not to start it again, now or after a boot. */
+function markStopped({ store, id }: FoundContainer, record: ContainerRecord | undefined): void {
+  try {
+    store.markStopped(id, restartsOf(record));
+  } catch (error) {
+    // A full disk is no reason to let it run; and one that has just been removed does not run.
+    if (!isErrno(error, "ENOSPC", "EDQUOT", "ENOENT")) throw error;
+  }
+}
+
+/** Tells the monitor of a container that has ended not to start it again, and waits until it has gone. */
+function cancelRestart({ paths, id }: FoundContainer): void {
+  const socket = connectToMonitor(paths, id);
+  if (socket === undefined) {
+    Bun.sleepSync(1); // it is just ending
+    return;
+  }
+  try {
+    say(socket, frame(TAG.cancel));
+    // It may be about to start it, which may take as long as it likes.
+    if (poll([{ fd: socket, events: POLLIN, revents: 0 }], PATIENCE) === 0) {
+      throw new MydockerError(`the monitor of container ${id.slice(0, 12)} does not answer`, {
+        hint: "`mydocker rm -f` ends it",
+      });
+    }
+    hear(socket);
+  } finally {
+    close(socket);
+  }
+}
+
+/** @returns false when nobody records its end */
+function stopProcess(
+  found: FoundContainer,
+  record: ContainerRecord | undefined,
+  options: StopOptions,
+): boolean {
+  const { paths } = found;
+  using process = RunningProcess.of(found);
+  if (process === undefined) return true;
   const signal = options.signal ?? stopSignalOf(paths, record, options.parseSignal);
   const timeout = options.timeout ?? record?.options.stopTimeout ?? STOP_TIMEOUT;
   // What the kernel drops (pid_namespaces(7)) it would be asked in vain: there is nothing to wait for.
@@ -48,7 +109,7 @@ export function stopContainer(paths: Paths, reference: string, options: StopOpti
   thawIfFrozen(process.cgroup); // one that is paused hears of it then
   if (!process.awaitEnd(timeout < 0 ? -1 : timeout * 1000)) process.signal(SIGNALS.SIGKILL);
   process.awaitEnd(-1);
-  awaitRecord(found);
+  return awaitRecord(found);
 }
 
 function isUnhandled(pid: number, signal: number): boolean {
@@ -86,9 +147,19 @@ function stopSignalOf(
  * Sends a signal to a container's first process. SIGKILL is waited for.
  * @throws {MydockerError} when it does not run
  */
-export function killContainer(paths: Paths, reference: string, signal: number): void {
+export function killContainer(
+  paths: Paths,
+  reference: string,
+  signal: number,
+  parseSignal: (text: string) => number,
+): void {
   const found = findContainer(paths, reference);
   using process = RunningProcess.of(found);
+  const isWaiting = isRestarting(found);
+  if ((process !== undefined || isWaiting) && meansStop(found, signal, parseSignal)) {
+    markStopped(found, readableRecord(found));
+  }
+  if (isWaiting) return cancelRestart(found);
   if (process === undefined) {
     throw new MydockerError(
       `cannot kill container: ${reference}: container ${found.id} is not running`,
@@ -101,10 +172,23 @@ export function killContainer(paths: Paths, reference: string, signal: number): 
   awaitRecord(found);
 }
 
+/** Whether whoever sends this signal wants the container to end: HUP, for instance, asks for something else. */
+function meansStop(
+  found: FoundContainer,
+  signal: number,
+  parseSignal: (text: string) => number,
+): boolean {
+  const { SIGKILL, SIGTERM, SIGINT, SIGQUIT } = SIGNALS;
+  const ends: number[] = [SIGKILL, SIGTERM, SIGINT, SIGQUIT];
+  if (ends.includes(signal)) return true;
+  return signal === stopSignalOf(found.paths, readableRecord(found), parseSignal);
+}
+
 /** Stops every process of a container from running, until it is unpaused. */
 export function pauseContainer(paths: Paths, reference: string): void {
   const found = findContainer(paths, reference);
   using process = RunningProcess.of(found);
+  refuseRestarting(found);
   if (process === undefined) throw new MydockerError(`Container ${found.id} is not running`);
   const { cgroup } = process;
   if (cgroup.frozen()) throw new MydockerError(`Container ${found.id} is already paused`);

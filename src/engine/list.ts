@@ -23,6 +23,8 @@ export type ContainerState =
       readonly startedAt: string;
     }
   | { readonly status: "exited"; readonly exit: ExitRecord }
+  /** It has ended, and is to be started again. */
+  | { readonly status: "restarting"; readonly exit: ExitRecord }
   /** One of its files is damaged. */
   | { readonly status: "dead" };
 
@@ -48,6 +50,7 @@ export function stateOf(
   owner: OwnerRecord | undefined,
   exit: ExitRecord | undefined,
 ): ContainerState {
+  if (owner?.restarting !== undefined) return { status: "restarting", exit: owner.restarting };
   const running = owner?.process;
   // The start time tells a process from a stranger that got its number. One that has ended counts
   // as running until its end is on record: what it ended with is not known before.
@@ -102,9 +105,9 @@ function summarize(paths: Paths, store: ContainerStore, id: string): ContainerSu
   };
 }
 
-/** Whether there are processes of it. */
+/** Whether it counts as running: there are processes of it, or will be soon. */
 export const isUp = ({ status }: ContainerState): boolean =>
-  status === "running" || status === "paused";
+  status === "running" || status === "paused" || status === "restarting";
 
 function unreadable(store: ContainerStore, id: string): ListedContainer {
   return {

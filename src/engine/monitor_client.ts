@@ -1,8 +1,11 @@
 /** One who is connected to a monitor, as the monitor sees it. */
 import { isErrno, SysError } from "../ffi/call.ts";
-import { close, POLLIN, POLLOUT, type PollEntry } from "../linux/fd.ts";
-import { receiveNow, sendNow } from "../linux/socket.ts";
+import { close, POLLIN, POLLOUT, type PollEntry, poll } from "../linux/fd.ts";
+import { accept, receiveNow, sendNow } from "../linux/socket.ts";
 import { type AttachRequest, frame, LONGEST, readJson, TAG } from "./attach_protocol.ts";
+
+/** How long clients may take to read what is left for them when all is over, in milliseconds. */
+const PATIENCE = 10_000;
 
 /** A connection. What it does not take at once is kept for it. */
 export class MonitorClient {
@@ -93,4 +96,38 @@ export class MonitorClient {
     this.#queue.length = 0;
     close(this.fd);
   }
+}
+
+/** The next one of those who have connected; undefined when it has left again, or we have no descriptor. */
+export function acceptClient(listener: number): MonitorClient | undefined {
+  try {
+    return new MonitorClient(accept(listener));
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return undefined;
+  }
+}
+
+/** The last message, to those too who have come since; they may read to the end. */
+export function takeLeave(
+  listener: number,
+  clients: readonly MonitorClient[],
+  message: Uint8Array,
+): void {
+  const all = [...clients];
+  const entry = { fd: listener, events: POLLIN, revents: 0 };
+  while (poll([entry], 0) > 0) {
+    const late = acceptClient(listener);
+    if (late !== undefined) all.push(late);
+  }
+  for (const client of all) client.send(message);
+  for (const deadline = Date.now() + PATIENCE; ; ) {
+    const waiting = all.filter((client) => client.isOpen && client.isBehind);
+    const left = deadline - Date.now();
+    if (waiting.length === 0 || left <= 0) break;
+    const entries = waiting.map(({ fd }) => ({ fd, events: POLLOUT, revents: 0 }));
+    poll(entries, left);
+    for (const client of waiting) client.flush();
+  }
+  for (const client of all) client.close();
 }

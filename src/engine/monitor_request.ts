@@ -55,8 +55,13 @@ export function startMonitor(request: MonitorRequest): StartedMonitor {
       exitCode: 125,
     });
   }
+  throw startError(message);
+}
+
+/** What a monitor's message that it could not start something means. */
+export function startError(message: Uint8Array): MydockerError {
   const { message: said, exitCode, hint } = readJson<StartFailure>(message);
-  throw new MydockerError(said, { exitCode, ...(hint === undefined ? {} : { hint }) });
+  return new MydockerError(said, { exitCode, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** @returns our end of the socket to it */

@@ -16,19 +16,16 @@ import {
   write,
 } from "../linux/fd.ts";
 import { type ExitStatus, P_PIDFD, waitExit } from "../linux/process.ts";
-import { accept } from "../linux/socket.ts";
 import { openPeer, setWindowSize } from "../linux/tty.ts";
 import { TAG } from "./attach_protocol.ts";
 import type { LogSink, StreamName } from "./logs_writer.ts";
-import { MonitorClient } from "./monitor_client.ts";
+import { acceptClient, type MonitorClient, takeLeave } from "./monitor_client.ts";
 import type { RunningContainer } from "./start.ts";
 
 /** How much is read at once: what a pipe holds. */
 const CHUNK = 65536;
 /** How often it is tried again to write to a log whose disk is full, in milliseconds. */
 const RETRY = 1000;
-/** How long clients may take to read what is left for them when all is over, in milliseconds. */
-const PATIENCE = 10_000;
 
 /** What a session is about. */
 export interface MonitorSessionOptions {
@@ -126,11 +123,8 @@ export class MonitorSession {
   }
 
   #accept(): void {
-    try {
-      this.#clients.push(new MonitorClient(accept(this.#options.listener)));
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error; // it has left again, or we have no descriptor
-    }
+    const client = acceptClient(this.#options.listener);
+    if (client !== undefined) this.#clients.push(client);
   }
 
   #serve(client: MonitorClient, revents: number): void {
@@ -144,6 +138,7 @@ export class MonitorSession {
     if (message[0] === TAG.input) this.#takeInput(message.subarray(1));
     else if (message[0] === TAG.inputEnd) this.#inputEnded();
     else if (message[0] === TAG.size) this.#resize(message.slice(1));
+    else if (message[0] === TAG.begin || message[0] === TAG.cancel) client.close(); // it runs: they look again
   }
 
   #takeInput(bytes: Uint8Array): void {
@@ -230,17 +225,6 @@ export class MonitorSession {
 
   /** Tells everybody how it ended, those too who have come since; and lets them read to the end. */
   sayEnd(message: Uint8Array): void {
-    const listener = { fd: this.#options.listener, events: POLLIN, revents: 0 };
-    while (poll([listener], 0) > 0) this.#accept();
-    for (const client of this.#clients) client.send(message);
-    for (const deadline = Date.now() + PATIENCE; ; ) {
-      const waiting = this.#clients.filter((client) => client.isOpen && client.isBehind);
-      const left = deadline - Date.now();
-      if (waiting.length === 0 || left <= 0) break;
-      const entries = waiting.map(({ fd }) => ({ fd, events: POLLOUT, revents: 0 }));
-      poll(entries, left);
-      for (const client of waiting) client.flush();
-    }
-    for (const client of this.#clients) client.close();
+    takeLeave(this.#options.listener, this.#clients, message);
   }
 }

@@ -21,6 +21,7 @@ import { getpid } from "../linux/process.ts";
 import type { ProcessIdentity } from "../linux/process_identity.ts";
 import { byteLockHolder, lockByte, unlockByte } from "../linux/record_lock.ts";
 import type { Paths } from "../paths.ts";
+import type { ExitRecord } from "./container_record.ts";
 
 /** What an owner says of its work, for others to read. */
 export interface OwnerRecord {
@@ -38,6 +39,10 @@ export interface OwnerRecord {
     /** RFC 3339 */
     readonly startedAt: string;
   };
+  /** How it ended last: it is about to be started again, by its restart policy. */
+  readonly restarting?: ExitRecord;
+  /** how often it was started again since somebody started it; absent for never */
+  readonly restartCount?: number;
 }
 
 const ownersIn = (paths: Paths): string => `${paths.run}/owners`;
@@ -49,6 +54,9 @@ const DIGITS = 12;
 const ownerByte = (id: string): number => Number.parseInt(id.slice(0, DIGITS), 16) * 2;
 /** The byte whose lock makes the one that removes it. */
 const removerByte = (id: string): number => ownerByte(id) + 1;
+
+/** How often it is tried to read what an owner may be just writing. */
+const ATTEMPTS = 3;
 
 const lockFiles = new Map<string, number>();
 
@@ -67,20 +75,35 @@ function lockFile(paths: Paths): number {
 
 /** A lock that is held. The end of the process releases it. */
 export class Ownership {
+  #record: OwnerRecord;
+  #length = 0;
+
   constructor(
-    readonly record: OwnerRecord,
+    record: OwnerRecord,
     private readonly paths: Paths,
     /** Of its file; absent when the file system has no room for one. */
     private readonly fd: number | undefined,
-  ) {}
+  ) {
+    this.#record = record;
+  }
+
+  /** What the owner says. */
+  get record(): OwnerRecord {
+    return this.#record;
+  }
 
   /** Replaces what the owner says. */
   update(record: OwnerRecord): void {
+    this.#record = record;
     if (this.fd === undefined) return;
-    const bytes = encodeBytes(JSON.stringify(record));
+    // In one call, and never shorter than before: nobody reads the end of what was there.
+    const text = encodeBytes(JSON.stringify(record));
+    const bytes = new Uint8Array(Math.max(text.length, this.#length)).fill(0x20);
+    bytes.set(text);
     try {
       pwrite(this.fd, bytes, 0);
-      ftruncate(this.fd, bytes.length);
+      if (this.#length === 0) ftruncate(this.fd, bytes.length); // of a dead owner's
+      this.#length = bytes.length;
     } catch (cause) {
       if (!(cause instanceof SysError)) throw cause;
       const why = `${cause.code}: ${errnoText(cause.errno)}`;
@@ -170,7 +193,12 @@ export function ownerOf(paths: Paths, id: string): number | undefined {
 
 /** What the living owner of a container says; undefined when it has none. */
 export function readOwner(paths: Paths, id: string): OwnerRecord | undefined {
-  return ownerOf(paths, id) === undefined ? undefined : readOwnerFile(paths, id);
+  for (let attempt = 1; ownerOf(paths, id) !== undefined; attempt++) {
+    const record = readOwnerFile(paths, id);
+    // It may be just writing.
+    if (record !== undefined || attempt === ATTEMPTS) return record;
+  }
+  return undefined;
 }
 
 /** What the last owner of a container says, living or not. */

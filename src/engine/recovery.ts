@@ -11,6 +11,7 @@ import { killProcess } from "../linux/process_identity.ts";
 import { log } from "../log.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup } from "./container_cgroup.ts";
+import type { ExitRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
 import { removeSocket } from "./monitor_socket.ts";
@@ -93,16 +94,19 @@ function finish(
     store.remove(id);
   } else if (!store.hasExit(id) && (record?.process !== undefined || store.hasStarted(id))) {
     // The record of an earlier end is removed before it is started again: one that is there is of this end.
-    store.writeExit(id, {
-      exitCode: LOST,
-      oomKilled: false,
-      ...(record?.process === undefined ? {} : { startedAt: record.process.startedAt }),
-      finishedAt: new Date().toISOString(),
-      error: "the command that ran it was killed",
-    });
+    store.writeExit(id, record?.restarting ?? lost(record));
   }
   ownership.release();
 }
+
+const lost = (record: OwnerRecord | undefined): ExitRecord => ({
+  exitCode: LOST,
+  oomKilled: false,
+  ...(record?.process === undefined ? {} : { startedAt: record.process.startedAt }),
+  finishedAt: new Date().toISOString(),
+  error: "the command that ran it was killed",
+  ...(record?.restartCount === undefined ? {} : { restartCount: record.restartCount }),
+});
 
 /** Kills what a dead owner left running, and removes what a container has only while it runs. */
 export function stopAndRelease(paths: Paths, id: string, record: OwnerRecord | undefined): void {

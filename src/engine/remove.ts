@@ -66,8 +66,10 @@ function takeOver(paths: Paths, id: string, force: boolean): Ownership {
     const isLate = Date.now() >= deadline;
     if (!force) {
       const name = new ContainerStore(paths).nameOf(id) ?? id.slice(0, 12);
-      if (isRunning) {
-        throw new MydockerError(`cannot remove container "/${name}": container is running`, {
+      const restarts = owner?.restarting !== undefined;
+      if (isRunning || restarts) {
+        const what = restarts ? "restarting" : "running";
+        throw new MydockerError(`cannot remove container "/${name}": container is ${what}`, {
           hint: "stop it first, or use `rm -f`",
         });
       }
@@ -90,7 +92,9 @@ function takeOver(paths: Paths, id: string, force: boolean): Ownership {
     }
     // One that only cleans up behind a dead owner, whose word this is, lets go by itself.
     if (holder === undefined || holder !== owner?.owner) continue;
-    if (isLate || processState(holder) === "T") killOwner(paths, id, holder);
+    // One that waits to start it again has nothing to record.
+    const isIdle = owner?.restarting !== undefined;
+    if (isLate || isIdle || processState(holder) === "T") killOwner(paths, id, holder);
   }
 }
 

@@ -8,7 +8,7 @@ import { explainOpenFiles } from "../runtime/rlimits.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
 import { type ForegroundEnd, superviseForeground } from "./foreground.ts";
 import { ownCapabilities } from "./host_facts.ts";
-import { announce, cleanUp, recordExit, warnOfLimits, writeIdFile } from "./lifecycle.ts";
+import { announce, cleanUp, exitOf, recordExit, warnOfLimits, writeIdFile } from "./lifecycle.ts";
 import type { ForegroundLog } from "./logs_foreground.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
@@ -60,7 +60,7 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   if (status.signal === SIGNALS.SIGSEGV) warnOfLimits(options);
   if (!options.remove) {
     container.keep(); // first: on a full disk its end cannot be written down, but it is not lost
-    recordExit(container, running, status, startedAt);
+    recordExit(container, exitOf(running, status, startedAt));
   }
   // As with a pipeline whose last command fails: the container's own end is on record, this is ours.
   return status.code === 0 && status.outputLost ? 125 : status.code;

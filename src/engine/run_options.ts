@@ -1,4 +1,5 @@
 /** What `run` was asked for: the command line parsed, nothing looked up yet. All strings are byte strings (ffi/bytes.ts). */
+import type { RestartPolicy } from "./restart_policy.ts";
 
 /** `-v` and `--mount` and `--tmpfs`. */
 export type MountRequest =
@@ -141,6 +142,8 @@ export interface RunOptions {
   readonly stopSignal?: number;
   /** seconds until `stop` kills, -1 for never; 10 when absent */
   readonly stopTimeout?: number;
+  /** none when absent; not with `remove` */
+  readonly restart?: RestartPolicy;
   /** what is usual when absent */
   readonly log?: LogRequest;
   /** Standard input is closed for good when the first who is attached to it closes theirs. */

@@ -29,7 +29,7 @@ export const command = defineCommand({
     return await forEachArgument(
       positionals,
       async (container) => {
-        killContainer(paths, container, values.signal ?? parseSignal("KILL"));
+        killContainer(paths, container, values.signal ?? parseSignal("KILL"), parseSignal);
         await print(`${container}\n`);
       },
       reportError,

@@ -17,6 +17,11 @@ export const command = defineCommand({
   async run(input) {
     const options = composeRunOptions(input);
     requireRoot("mydocker run");
+    if (options.restart !== undefined && options.restart.name !== "no" && !input.values.detach) {
+      const { runAttached } = await import("../../../engine/attach.ts");
+      const { statePaths } = await import("../../../paths.ts");
+      return await runAttached(statePaths(), options);
+    }
     if (!input.values.detach) {
       const { runContainer } = await import("../../../engine/run.ts");
       return await runContainer(options);

@@ -1,0 +1,172 @@
+/** The runs of a container in the background: from one start to the last end, with those that its restart policy adds. */
+import { MydockerError } from "../errors.ts";
+import { explainOpenFiles } from "../runtime/rlimits.ts";
+import { frameJson, type StartFailure, TAG } from "./attach_protocol.ts";
+import type { ContainerRecord, ExitRecord } from "./container_record.ts";
+import type { CreatedContainer } from "./create.ts";
+import { ownCapabilities } from "./host_facts.ts";
+import { announce, cleanUp, exitOf, recordExit } from "./lifecycle.ts";
+import { DEFAULT_LOG, openLog } from "./logs_writer.ts";
+import { backOff } from "./monitor_backoff.ts";
+import { type MonitorClient, takeLeave } from "./monitor_client.ts";
+import { MonitorSession } from "./monitor_session.ts";
+import { backOffDelay, NO_RESTART, restartsAfter } from "./restart_policy.ts";
+import { chooseSeccomp } from "./seccomp_choice.ts";
+import { type RunningContainer, startContainer } from "./start.ts";
+
+/** No signal ends a start in the background. */
+const UNINTERRUPTED = { endsStart: () => undefined };
+
+/** A container that runs, and whoever is attached. */
+export interface MonitoredRun {
+  readonly container: CreatedContainer;
+  readonly running: RunningContainer;
+  readonly session: MonitorSession;
+  readonly listener: number;
+  /** RFC 3339 */
+  readonly startedAt: string;
+  /** milliseconds of a clock that nobody sets */
+  readonly beganAt: number;
+  /** What belongs to this run alone. */
+  readonly undo: DisposableStack;
+}
+
+/** Starts a container that we own. @throws as startContainer; then nothing of the run is left */
+export async function startRun(
+  container: CreatedContainer,
+  listener: number,
+  clients: readonly MonitorClient[],
+): Promise<MonitoredRun> {
+  const undo = new DisposableStack();
+  try {
+    const { id, options } = container.record;
+    const seccomp = await chooseSeccomp(options, ownCapabilities());
+    const log = openLog(container.store.logPath(id), options.log ?? DEFAULT_LOG);
+    const running = await startContainer(container, undo, UNINTERRUPTED, seccomp);
+    const startedAt = new Date().toISOString();
+    if (!options.remove) container.keep();
+    announce(container, running, startedAt);
+    const session = new MonitorSession({
+      running,
+      listener,
+      clients,
+      log,
+      interactive: options.interactive,
+      stdinOnce: options.stdinOnce === true,
+      // With a pid namespace of its own, all of it ends with the first process (pid_namespaces(7)).
+      killRest: () => {
+        if (options.pid === "host") running.cgroup.kill();
+      },
+    });
+    const beganAt = performance.now();
+    return { container, running, session, listener, startedAt, beganAt, undo };
+  } catch (error) {
+    cleanUp(undo);
+    throw error;
+  }
+}
+
+/**
+ * Attends to a container that runs until it has ended and is not to be started again.
+ * @param undo what is given back then; what a run throws ends us without that: the next command does it
+ */
+export async function attendRuns(first: MonitoredRun, undo: DisposableStack): Promise<void> {
+  let run = first;
+  for (let delay = 0; ; ) {
+    giveBackMemory();
+    const exit = attendToEnd(run);
+    const ended = frameJson(TAG.ended, { exitCode: exit.exitCode });
+    const { container, listener } = run;
+    if (container.ownership.record.restarting === undefined) {
+      cleanUp(undo);
+      run.session.sayEnd(ended);
+      return;
+    }
+    run.session.sayEnd(ended);
+    delay = backOffDelay(delay, performance.now() - run.beganAt);
+    const { goesOn, starter, clients } = backOff(listener, delay);
+    const record = latestRecord(container);
+    if (starter !== undefined) {
+      delay = 0;
+      container.store.unmarkStopped(record.id);
+      container.ownership.update({ ...container.ownership.record, restartCount: 0 });
+    } else if (!(goesOn && stillRestarts(container, record))) {
+      cleanUp(undo);
+      takeLeave(listener, clients, ended);
+      return;
+    }
+    try {
+      const { sync: _, ...rest } = container;
+      run = await startRun({ ...rest, record, ranBefore: true }, listener, clients);
+    } catch (error) {
+      const { exitCode, message: why } = failureOf(error);
+      const finishedAt = new Date().toISOString();
+      recordExit(container, { ...exit, exitCode, oomKilled: false, finishedAt, error: why });
+      cleanUp(undo);
+      starter?.send(frameJson(TAG.failed, failureOf(error)));
+      takeLeave(listener, clients, frameJson(TAG.ended, { exitCode }));
+      return;
+    }
+    starter?.send(frameJson(TAG.started, { id: record.id }));
+    starter?.close();
+  }
+}
+
+/** Attends to one run, and records its end. Whether it is to be started again the owner's record says then. */
+function attendToEnd({ container, running, session, startedAt, undo }: MonitoredRun): ExitRecord {
+  const status = session.run();
+  const { ownership, store } = container;
+  const { options } = latestRecord(container);
+  const { process: _, restartCount = 0, ...said } = ownership.record;
+  const plain = exitOf(running, status, startedAt);
+  const { restart = NO_RESTART } = options;
+  const isAgain =
+    restart.name !== "no" &&
+    restartsAfter(restart, {
+      exitCode: plain.exitCode,
+      restartCount,
+      isStopped: store.isMarkedStopped(said.id),
+    });
+  const count = restartCount + (isAgain ? 1 : 0);
+  const exit = count === 0 ? plain : { ...plain, restartCount: count };
+  // Said before the end is on record: at no time it looks as if this were the last one.
+  if (isAgain) ownership.update({ ...said, restarting: exit, restartCount: count });
+  if (!options.remove) recordExit(container, exit);
+  session.close();
+  cleanUp(undo);
+  return exit;
+}
+
+/** Somebody may have stopped it, or changed its policy, while we waited. */
+function stillRestarts({ store }: CreatedContainer, { id, options }: ContainerRecord): boolean {
+  return (options.restart ?? NO_RESTART).name !== "no" && !store.isMarkedStopped(id);
+}
+
+/** `update` and `rename` may have changed it while it ran. */
+function latestRecord({ store, record }: CreatedContainer): ContainerRecord {
+  try {
+    return store.read(record.id) ?? record;
+  } catch {
+    return record; // somebody has damaged it
+  }
+}
+
+/** Starting takes more than watching; a monitor may live for years, among hundreds. */
+export function giveBackMemory(): void {
+  Bun.gc(true);
+  Bun.shrink();
+}
+
+/**
+ * Why something did not start, for whoever wanted it.
+ * @param usual the exit code of a failure that has none of its own
+ */
+export function failureOf(error: unknown, usual = 125): StartFailure {
+  const own = error instanceof MydockerError ? error : undefined;
+  const said = error instanceof Error ? error.message : String(error);
+  return {
+    message: explainOpenFiles(error) ?? said,
+    exitCode: own === undefined || own.exitCode === 1 ? usual : own.exitCode,
+    ...(own?.hint === undefined ? {} : { hint: own.hint }),
+  };
+}
