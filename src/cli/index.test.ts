@@ -104,7 +104,7 @@ describe("failures", () => {
 describe("help", () => {
   test("names every command", async () => {
     const help = await groupHelp();
-    for (const { top, description } of COMMANDS)
+    for (const { top, description } of COMMANDS.filter((entry) => entry.top !== undefined))
       expect(help).toMatch(new RegExp(`^ +${top} +${description}$`, "m"));
     expect(await groupHelp("image")).toContain("import");
   });

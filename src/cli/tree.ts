@@ -141,6 +141,26 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "image",
+    name: "tag",
+    top: "tag",
+    description: "Give an image one more name",
+    load: () => import("./commands/image/tag.ts"),
+  },
+  {
+    group: "image",
+    name: "inspect",
+    description: "Show what is known of one or more images, as JSON",
+    load: () => import("./commands/image/inspect.ts"),
+  },
+  {
+    group: "image",
+    name: "history",
+    top: "history",
+    description: "Show how an image's layers came to be",
+    load: () => import("./commands/image/history.ts"),
+  },
+  {
+    group: "image",
     name: "import",
     top: "import",
     description: "Make an image of a root file system in a tar archive",
@@ -187,7 +207,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder commit compose container cp diff events export history load login logout network port pull push save search stats tag update volume`.split(
+  `build builder commit compose container cp diff events export load login logout network port pull push save search stats update volume`.split(
     /\s+/,
   ),
 );

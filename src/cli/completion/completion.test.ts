@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { program, testIf } from "../../../test/helpers/requires.ts";
-import { TREE } from "../tree.ts";
+import { TREE, wordsAfter } from "../tree.ts";
 import { completionScript as bashScript } from "./bash.ts";
 import { completionScript as fishScript } from "./fish.ts";
 import { completionModel } from "./model.ts";
@@ -46,8 +46,7 @@ for (const { name, script, check } of SHELLS) {
 describe("bash offers", () => {
   const replies = new Map<string, string[]>();
   const LINES: Readonly<Record<string, string[] | RegExp>> = {
-    "mydocker ":
-      /^attach completion container create doctor exec image images import info inspect kill logs pause ps rename restart rm rmi run start stop system top unpause version wait$/,
+    "mydocker ": new RegExp(`^${wordsAfter().join(" ")}$`),
     "mydocker ru": ["run"],
     "mydocker -": ["-D", "--debug", "-v", "--version", "--help"],
     "mydocker container r": ["run", "rm", "restart", "rename"],
