@@ -21,8 +21,8 @@ export class MydockerError extends Error {
 export class UsageError extends MydockerError {
   override readonly name = "UsageError";
 
-  constructor(message: string) {
-    super(message, { exitCode: 125 });
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, { exitCode: 125, ...options });
   }
 }
 

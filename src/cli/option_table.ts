@@ -6,6 +6,7 @@ export type Completion =
   | "directory"
   | "container"
   | "image"
+  | "volume"
   | "command"
   | readonly string[];
 

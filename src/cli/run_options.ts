@@ -44,6 +44,7 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
     env: composeEnvironment(values["env-file"], values.env),
     labels: composeLabels(values["label-file"], values.label),
     mounts: composeMounts(values.volume, values.mount, values.tmpfs),
+    ...(values["volumes-from"].length === 0 ? {} : { volumesFrom: values["volumes-from"] }),
     devices: values.device,
     deviceRules: values["device-cgroup-rule"],
     network,

@@ -22,7 +22,7 @@ import { parseSecurityOption } from "./values/security_option.ts";
 import { parseSignal } from "./values/signal.ts";
 import { parseSize, parseSizeOrUnlimited } from "./values/size.ts";
 import { parseUlimit } from "./values/ulimit.ts";
-import { parseTmpfs, parseVolume } from "./values/volume.ts";
+import { checkDriver, parseTmpfs, parseVolume, parseVolumesFrom } from "./values/volume.ts";
 
 /** Every option that this version has; their conflicts are checked by the parser. */
 export const RUN_OPTIONS = {
@@ -209,7 +209,7 @@ export const RUN_OPTIONS = {
   mount: {
     type: "list",
     value: "mount",
-    description: "Mount a file system: type=bind|tmpfs,source=…,target=…",
+    description: "Mount a file system: type=bind|volume|tmpfs,source=…,target=…",
     parse: (text) => parseMount(text, getcwd),
   },
   name: {
@@ -357,10 +357,25 @@ export const RUN_OPTIONS = {
   volume: {
     type: "list",
     short: "v",
-    value: "src:dst[:options]",
-    description: "Mount a file or directory of the host; it is made when missing",
+    value: "[src:]dst[:options]",
+    description:
+      "Mount a path of the host or a volume, by its name or one of its own; made when missing",
     parse: (text) => parseVolume(text, getcwd),
     complete: "file",
+  },
+  "volume-driver": {
+    type: "value",
+    value: "driver",
+    description: "Driver of volumes that have to be made: local",
+    parse: checkDriver,
+    complete: ["local"],
+  },
+  "volumes-from": {
+    type: "list",
+    value: "container[:ro]",
+    description: "Mount what another container mounts",
+    parse: parseVolumesFrom,
+    complete: "container",
   },
   workdir: {
     type: "value",
@@ -419,6 +434,4 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   runtime: "",
   "storage-opt": "",
   "use-api-socket": "",
-  "volume-driver": "",
-  "volumes-from": "",
 };

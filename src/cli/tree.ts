@@ -6,6 +6,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
   system: "Manage mydocker",
+  volume: "Manage volumes",
 };
 
 /** All commands, in the order of the help. */
@@ -141,26 +142,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "image",
-    name: "tag",
-    top: "tag",
-    description: "Give an image one more name",
-    load: () => import("./commands/image/tag.ts"),
-  },
-  {
-    group: "image",
-    name: "inspect",
-    description: "Show what is known of one or more images, as JSON",
-    load: () => import("./commands/image/inspect.ts"),
-  },
-  {
-    group: "image",
-    name: "history",
-    top: "history",
-    description: "Show how an image's layers came to be",
-    load: () => import("./commands/image/history.ts"),
-  },
-  {
-    group: "image",
     name: "import",
     top: "import",
     description: "Make an image of a root file system in a tar archive",
@@ -173,6 +154,32 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "rmi",
     description: "Remove one or more images",
     load: () => import("./commands/image/rm.ts"),
+  },
+  {
+    group: "volume",
+    name: "create",
+    description: "Make a volume",
+    load: () => import("./commands/volume/create.ts"),
+  },
+  {
+    group: "volume",
+    name: "ls",
+    aliases: ["list"],
+    description: "List volumes",
+    load: () => import("./commands/volume/ls.ts"),
+  },
+  {
+    group: "volume",
+    name: "inspect",
+    description: "Show what is known of one or more volumes, as JSON",
+    load: () => import("./commands/volume/inspect.ts"),
+  },
+  {
+    group: "volume",
+    name: "rm",
+    aliases: ["remove"],
+    description: "Remove one or more volumes",
+    load: () => import("./commands/volume/rm.ts"),
   },
   {
     group: "system",
@@ -207,7 +214,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder commit compose container cp diff events export load login logout network port pull push save search stats update volume`.split(
+  `build builder commit compose container cp diff events export history load login logout network port pull push save search stats tag update`.split(
     /\s+/,
   ),
 );

@@ -8,7 +8,8 @@ import { ContainerStore } from "./container_store.ts";
 import { claim, claimSilently, type Ownership } from "./ownership.ts";
 import type { RootChoice } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
-import { commandOf } from "./spec_builder.ts";
+import { commandOf, type ImageConfig } from "./spec_builder.ts";
+import { removeOwnVolumes } from "./volume_users.ts";
 
 /** A container that exists and that we own. */
 export interface CreatedContainer {
@@ -31,14 +32,19 @@ export interface CreatedContainer {
  * @param durable that it exists is to survive a power failure: `sync` is there to be called
  * @throws {MydockerError} for a name that is taken, a command that is missing
  */
-export function createContainer(
+export async function createContainer(
   paths: Paths,
-  options: RunOptions,
+  asked: RunOptions,
   root: RootChoice,
   undo: DisposableStack,
   durable = false,
-): CreatedContainer {
-  const command = commandOf({ ...options, args: root.args }, root.config);
+): Promise<CreatedContainer> {
+  const command = commandOf({ ...asked, args: root.args }, root.config);
+  const volumes = hasVolumes(asked, root.config) ? await import("./volumes.ts") : undefined;
+  const options =
+    volumes === undefined
+      ? asked
+      : { ...asked, mounts: volumes.settleMounts(paths, asked, root.config) };
   const id = newContainerId();
   const store = new ContainerStore(paths);
   const cgroup = containerCgroup(id, options.cgroupParent);
@@ -48,8 +54,10 @@ export function createContainer(
   let kept = false;
   let name: string | undefined;
   undo.defer(() => {
+    if (kept) return;
+    removeOwnVolumes(paths, id, { options });
     // In the background it may be renamed meanwhile.
-    if (!kept) store.remove(id, durable ? undefined : name);
+    store.remove(id, durable ? undefined : name);
   });
   name = claimName(paths, store, options.name, id);
   const directory = store.makeDirectory(id);
@@ -66,6 +74,7 @@ export function createContainer(
   };
   store.writeRecord(record);
   createUpperLayer(directory);
+  volumes?.makeVolumes(paths, record, root, durable);
   return {
     paths,
     store,
@@ -78,6 +87,11 @@ export function createContainer(
       kept = true;
     },
   };
+}
+
+function hasVolumes({ mounts, volumesFrom }: RunOptions, { Volumes }: ImageConfig): boolean {
+  if (volumesFrom !== undefined || mounts.some(({ type }) => type === "volume")) return true;
+  return Object.keys(Volumes ?? {}).length > 0;
 }
 
 /** The name that was asked for, or a free one. */

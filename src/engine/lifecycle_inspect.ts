@@ -1,5 +1,6 @@
 /** `inspect` of containers: what is on record of one, in Docker's shape (api/swagger.yaml, ContainerInspectResponse). */
 import type { Paths } from "../paths.ts";
+import { VolumeStore } from "../volumes/store.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import { imageConfigOf } from "./lifecycle_open.ts";
@@ -50,7 +51,7 @@ export function inspectContainer(paths: Paths, reference: string): Record<string
         WorkDir: `${directory}/work`,
       },
     },
-    Mounts: options.mounts.map(mountShape),
+    Mounts: options.mounts.map((mount) => mountShape(paths, mount)),
     Config: configShape(record, image),
     NetworkSettings: {
       Ports: {},
@@ -98,7 +99,22 @@ function stateShape(found: FoundContainer, last: ExitRecord | undefined): object
   };
 }
 
-function mountShape(mount: MountRequest): object {
+function mountShape(paths: Paths, mount: MountRequest): object {
+  if (mount.type === "volume") {
+    const { name = "", target, mode, origin, readonly } = mount;
+    // Docker says "z" where nothing else was said, for SELinux.
+    const usual = origin === "image" || mode === undefined ? "" : "z";
+    return {
+      Type: "volume",
+      Name: name,
+      Source: new VolumeStore(paths.root).data(name),
+      Destination: target,
+      Driver: "local",
+      Mode: mode || usual,
+      RW: !readonly,
+      Propagation: "",
+    };
+  }
   if (mount.type === "tmpfs") {
     return {
       Type: "tmpfs",

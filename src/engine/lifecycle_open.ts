@@ -8,6 +8,7 @@ import { ContainerStore } from "./container_store.ts";
 import type { CreatedContainer } from "./create.ts";
 import { claim, ownerOf } from "./ownership.ts";
 import type { ImageConfig } from "./spec_builder.ts";
+import { removeOwnVolumes } from "./volume_users.ts";
 
 /** How long another command may take to let go of a container that has ended, in milliseconds. */
 const PATIENCE = 10_000;
@@ -29,7 +30,9 @@ export function openContainer(paths: Paths, id: string, undo: DisposableStack): 
   const record = readOrThrow(store, id); // it may have been removed before we had the lock
   let kept = !record.options.remove;
   undo.defer(() => {
-    if (!kept) store.remove(id);
+    if (kept) return;
+    removeOwnVolumes(paths, id, record);
+    store.remove(id);
   });
   return {
     paths,

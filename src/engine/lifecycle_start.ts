@@ -47,7 +47,7 @@ async function create(paths: Paths, options: RunOptions): Promise<string> {
     await chooseSeccomp(options, ownCapabilities()); // what is wrong with it is said now
     using idFile = new DisposableStack();
     const root = await chooseRoot(paths, options);
-    const container = createContainer(paths, options, root, undo, true);
+    const container = await createContainer(paths, options, root, undo, true);
     root.hold?.[Symbol.dispose](); // its record keeps the image from now on
     const { id } = container.record;
     if (options.cidfile !== undefined) writeIdFile(options.cidfile, id, idFile);

@@ -134,7 +134,7 @@ async function make(
   unstarted: DisposableStack,
 ): Promise<CreatedContainer> {
   const root = await chooseRoot(paths, options);
-  const container = createContainer(paths, options, root, undo, true);
+  const container = await createContainer(paths, options, root, undo, true);
   root.hold?.[Symbol.dispose](); // its record keeps the image from now on
   if (options.cidfile !== undefined) writeIdFile(options.cidfile, container.record.id, unstarted);
   return container;

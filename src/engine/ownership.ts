@@ -28,6 +28,8 @@ export interface OwnerRecord {
   readonly id: string;
   /** The container is to be gone when the work is over, also when it is left half done. */
   readonly remove: boolean;
+  /** It is being removed with its own volumes. */
+  readonly volumes?: boolean;
   /** path of its cgroup in every hierarchy */
   readonly cgroup: string;
   /** Its own pid: a holder of the lock with another one cleans up behind it. */

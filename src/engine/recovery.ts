@@ -10,6 +10,7 @@ import { openImageStore } from "../images/store.ts";
 import { killProcess } from "../linux/process_identity.ts";
 import { log } from "../log.ts";
 import type { Paths } from "../paths.ts";
+import { VolumeStore } from "../volumes/store.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import type { ExitRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
@@ -17,6 +18,7 @@ import { removeEtcFiles } from "./etc_files.ts";
 import { removeSocket } from "./monitor_socket.ts";
 import { claimSilently, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
 import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
+import { removeOwnVolumes } from "./volume_users.ts";
 
 /** The exit code of a container whose owner was killed: it was killed with it. */
 const LOST = 137;
@@ -37,6 +39,7 @@ export function recover(paths: Paths): void {
     }
   }
   finishImages(paths);
+  finishVolumes(paths);
   if (!firstSinceBoot) return;
   recoverAfterReboot(paths);
   markStateDirectories(paths);
@@ -48,6 +51,15 @@ function finishImages(paths: Paths): void {
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     log.warn(`what a killed command left of an image could not be removed: ${why}`);
+  }
+}
+
+function finishVolumes(paths: Paths): void {
+  try {
+    new VolumeStore(paths.root).cleanUp();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    log.warn(`what a killed command left of a volume could not be removed: ${why}`);
   }
 }
 
@@ -91,6 +103,8 @@ function finish(
   // Whoever said nothing was removing it, or had just begun to make it.
   const remove = record?.remove ?? true;
   if (remove || (container === undefined && !store.isDamaged(id))) {
+    const withVolumes = record?.remove === true || record?.volumes === true;
+    if (withVolumes && container !== undefined) removeOwnVolumes(paths, id, container);
     store.remove(id);
   } else if (!store.hasExit(id) && (record?.process !== undefined || store.hasStarted(id))) {
     // The record of an earlier end is removed before it is started again: one that is there is of this end.

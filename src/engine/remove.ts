@@ -16,16 +16,28 @@ import {
   readOwnerFile,
 } from "./ownership.ts";
 import { killByCgroup, recover, stopAndRelease } from "./recovery.ts";
+import { removeOwnVolumes, volumesOf } from "./volume_users.ts";
 
 /** How long the command that runs a container may take to notice that it has ended, in milliseconds. */
 const PATIENCE = 10_000;
 
+/** What `rm` is told. */
+export interface RemoveOptions {
+  readonly force?: boolean;
+  readonly volumes?: boolean;
+}
+
 /**
  * Removes a container by name, id or prefix. Of several commands that want to, one does.
- * @param force kills it first if it runs, and the command that runs it if that does not let go
+ * @param options force: kills it first if it runs, and the command that runs it if that does not let
+ *   go; volumes: its own volumes, those without a name, go as well, as with `--rm` they do anyway
  * @throws {MydockerError} when there is none, or it runs and is not to be killed
  */
-export function removeContainer(paths: Paths, reference: string, force: boolean): void {
+export function removeContainer(
+  paths: Paths,
+  reference: string,
+  { force = false, volumes = false }: RemoveOptions = {},
+): void {
   recover(paths);
   const store = new ContainerStore(paths);
   const id = store.resolve(reference);
@@ -42,8 +54,33 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
     if (force) return;
     throw gone();
   }
-  store.remove(id);
+  removeWithVolumes(paths, store, ownership, volumes);
   ownership.release();
+}
+
+function removeWithVolumes(
+  paths: Paths,
+  store: ContainerStore,
+  ownership: Ownership,
+  asked: boolean,
+): void {
+  const { id } = ownership.record;
+  const record = store.isDamaged(id) ? undefined : store.read(id);
+  if (record !== undefined && (asked || record.options.remove)) {
+    const own = volumesOf(record).some(({ anonymous }) => anonymous === true);
+    // For whoever comes after us, should we be killed. A full disk is no reason not to remove things.
+    if (own) attempt(() => ownership.update({ ...ownership.record, volumes: true }));
+    if (own) removeOwnVolumes(paths, id, record);
+  }
+  store.remove(id);
+}
+
+function attempt(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!(error instanceof MydockerError)) throw error;
+  }
 }
 
 /**

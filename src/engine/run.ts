@@ -47,7 +47,7 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   recover(paths);
   const seccomp = await chooseSeccomp(options, ownCapabilities());
   const root = await chooseRoot(paths, options);
-  const container = createContainer(paths, options, root, undo);
+  const container = await createContainer(paths, options, root, undo);
   root.hold?.[Symbol.dispose](); // its record keeps the image from now on
   using idFile = new DisposableStack();
   if (options.cidfile !== undefined) writeIdFile(options.cidfile, container.record.id, idFile);

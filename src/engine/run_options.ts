@@ -23,7 +23,31 @@ export type MountRequest =
       readonly target: string;
       /** options of mount(8), e.g. `["size=64m", "mode=1777"]` */
       readonly options: readonly string[];
-    };
+    }
+  | VolumeMount;
+
+/** A volume, made if there is none of that name. */
+export interface VolumeMount {
+  readonly type: "volume";
+  /** absent: one of the container's own, which gets a name when the container is made */
+  readonly name?: string;
+  /** Nobody gave it its name: it goes with the container, if that is removed with its volumes. */
+  readonly anonymous?: boolean;
+  readonly target: string;
+  readonly readonly: boolean;
+  /** It is not filled from the image. */
+  readonly nocopy?: boolean;
+  /** what of it is mounted: a path below it */
+  readonly subpath?: string;
+  /** `--opt` of the local driver, for one that has to be made */
+  readonly driverOptions?: Readonly<Record<string, string>>;
+  /** likewise */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** as typed behind `-v name:/path:`; absent with `--mount` and for what no option asked for */
+  readonly mode?: string;
+  /** what asked for it */
+  readonly origin: "volume" | "mount" | "image" | "container";
+}
 
 /** `--ulimit TYPE=SOFT[:HARD]`; `name` as in `RLIMIT_NOFILE`; no limit is given as 2^64. */
 export interface UlimitRequest {
@@ -119,6 +143,8 @@ export interface RunOptions {
   readonly env: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly mounts: readonly MountRequest[];
+  /** `--volumes-from`: containers whose mounts this one has as well; once it is made they are among `mounts` */
+  readonly volumesFrom?: readonly { readonly container: string; readonly readonly?: boolean }[];
   readonly devices: readonly DeviceRequest[];
   readonly deviceRules: readonly DeviceRuleRequest[];
   /** `--cgroup-parent`: absolute in every hierarchy, clean; `/` is the root cgroup */

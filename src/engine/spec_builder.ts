@@ -13,7 +13,7 @@ import {
   READONLY_PATHS,
 } from "./defaults.ts";
 import type { IdRange } from "./id_range.ts";
-import type { MountRequest, RunOptions } from "./run_options.ts";
+import type { MountRequest, RunOptions, VolumeMount } from "./run_options.ts";
 import { sysctlsOf } from "./sysctl_options.ts";
 
 /** The part of an image's configuration that a container starts from. */
@@ -24,6 +24,8 @@ export interface ImageConfig {
   readonly WorkingDir?: string | null;
   readonly User?: string | null;
   readonly Labels?: Readonly<Record<string, string>> | null;
+  /** places of volumes; the values say nothing */
+  readonly Volumes?: Readonly<Record<string, unknown>> | null;
 }
 
 /** What the machine has, found out by the caller. */
@@ -53,6 +55,8 @@ export interface SpecRequest {
   readonly etcFiles: readonly Mount[];
   /** of a user namespace of its own */
   readonly ids?: IdRange;
+  /** where on the host its volumes are, by where they are mounted in it */
+  readonly volumes?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -195,8 +199,10 @@ function maskedPaths(processors: number): string[] {
  * (moby: daemon/oci_linux.go, withMounts). One of the caller's replaces Docker's at the same place,
  * and those below it, which it would hide.
  */
-function buildMounts({ options, host, etcFiles }: SpecRequest): Mount[] {
-  const asked = options.mounts.map(toMount);
+function buildMounts({ options, host, etcFiles, volumes }: SpecRequest): Mount[] {
+  const asked = options.mounts.map((mount) =>
+    toMount(mount.type === "volume" ? volumeBind(mount, options, volumes) : mount),
+  );
   const taken = new Map<string, Mount>();
   for (const mount of asked) {
     const { destination } = mount;
@@ -257,7 +263,21 @@ function adjust(mount: Mount, options: RunOptions): Mount {
     : mount;
 }
 
-function toMount(request: MountRequest): Mount {
+type DirectMount = Exclude<MountRequest, { type: "volume" }>;
+
+/** Whoever the container's ids are on the host: in a volume they are the same ids as in other containers. */
+function volumeBind(
+  { target, readonly }: VolumeMount,
+  { userns }: RunOptions,
+  sources: SpecRequest["volumes"],
+): DirectMount {
+  const source = sources?.get(target);
+  if (source === undefined) throw new TypeError(`the volume on ${target} is nowhere`);
+  const idmap = userns === "private";
+  return { type: "bind", source, target, readonly, createSource: false, recursive: true, idmap };
+}
+
+function toMount(request: DirectMount): Mount {
   const destination = cleanPath(request.target);
   if (destination === "/") {
     throw new MydockerError("invalid mount: destination can't be '/'", { exitCode: 125 });

@@ -23,7 +23,7 @@ import { SIGNALS } from "../linux/process.ts";
 import { identify } from "../linux/process_identity.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { isNew } from "../namespaces/namespaces.ts";
-import { holdBack, planRootfs } from "../rootfs/plan.ts";
+import { bindBelow, holdBack, type MountOp, planRootfs } from "../rootfs/plan.ts";
 import type { InitPlan, RootSource } from "../runtime/init_plan.ts";
 import { launching, type Started } from "../runtime/launch.ts";
 import { LaunchError } from "../runtime/launch_error.ts";
@@ -95,6 +95,9 @@ export async function startContainer(
     devices: devices.rules,
   };
   const cgroup = planCgroup(layout, cgroupsPath, resources);
+  const volumes = options.mounts.some(({ type }) => type === "volume")
+    ? (await import("./volumes.ts")).volumeSources(paths, record)
+    : undefined;
   const ids = options.userns === "private" ? await chooseIds(id) : undefined;
   const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
   const capabilities = ownCapabilities();
@@ -107,6 +110,7 @@ export async function startContainer(
     devices: devices.nodes,
     etcFiles: etcMounts(paths, id),
     ...(ids === undefined ? {} : { ids }),
+    ...(volumes === undefined ? {} : { volumes }),
     host: {
       hostname,
       capabilities,
@@ -194,7 +198,7 @@ function* launchOn(
     if (mapped) makeRest();
     const plan: InitPlan = {
       spec,
-      ...holdBack(planRootfs(spec), mapped ? new Set() : made),
+      ...holdBack(planMounts(spec, options), mapped ? new Set() : made),
       root: rootFs,
       attachAt: attachPoint(paths),
       joinFiles: mapped ? [] : cgroup.joinFiles,
@@ -227,6 +231,16 @@ function* launchOn(
   } catch (error) {
     throw explainFailure(error, directory, root.layers);
   }
+}
+
+function planMounts(spec: Spec, { mounts }: RunOptions): readonly MountOp[] {
+  const ops = planRootfs(spec);
+  const parts = mounts.flatMap((mount) => {
+    if (mount.type !== "volume" || mount.subpath === undefined) return [];
+    const { name, subpath, target } = mount;
+    return [[target, { path: subpath, called: `${subpath} of volume ${name}` }] as const];
+  });
+  return parts.length === 0 ? ops : bindBelow(ops, new Map(parts));
 }
 
 function explainFailure(error: unknown, directory: string, layers: readonly string[]): unknown {

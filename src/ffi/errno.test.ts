@@ -1,8 +1,6 @@
 import { expect, test } from "bun:test";
 import { constants } from "node:os";
-import { type ErrnoCode, errnoCode, errnoNumbers, errnoText } from "./errno.ts";
-
-const E = errnoNumbers();
+import { E, type ErrnoCode, errnoCode, errnoText } from "./errno.ts";
 
 test("numbers are those of this machine's C library, as Node knows them", () => {
   const theirs = new Map(Object.entries(constants.errno));

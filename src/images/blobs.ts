@@ -15,8 +15,8 @@ import {
   unlinkIfExists,
 } from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
+import { lockFile } from "../staging/locks.ts";
 import { type StoreLayout, sha256Hex } from "./layout.ts";
-import { lockFile } from "./locks.ts";
 
 /** A manifest that an image came with. */
 export interface StoredManifest {

@@ -2,12 +2,12 @@
 import { readDirectory } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
 import { ifExists, rename, unlink } from "../linux/file.ts";
+import { lockDirectory, lockFile } from "../staging/locks.ts";
+import { removeRemains, type Staging } from "../staging/staging.ts";
 import { storedManifests } from "./blobs.ts";
 import { DamagedImageError } from "./image.ts";
 import { SHA256 } from "./image_config.ts";
 import { hexOf, type StoreLayout } from "./layout.ts";
-import { lockDirectory, lockFile } from "./locks.ts";
-import { removeRemains, type Staging } from "./staging.ts";
 import type { ImageStore } from "./store.ts";
 
 /** Removes what killed commands left of images that they were making or removing. One call when they left nothing. */

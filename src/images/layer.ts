@@ -6,9 +6,9 @@ import { isErrno } from "../ffi/call.ts";
 import { close, flock, LOCK_SH, O, open } from "../linux/fd.ts";
 import { readFileBytes, rename } from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
+import { lockDirectory } from "../staging/locks.ts";
 import type { StagedLayer } from "./layer_writer.ts";
 import type { StoreLayout } from "./layout.ts";
-import { lockDirectory } from "./locks.ts";
 
 /**
  * Moves a layer to its place, unless the same one is there.

@@ -3,7 +3,7 @@ import { close, O, open, syncfs } from "../linux/fd.ts";
 import { mkdir } from "../linux/file.ts";
 import { fchmod } from "../linux/file_metadata.ts";
 import { replaceFile } from "../linux/replace_file.ts";
-import type { Staging } from "./staging.ts";
+import type { Staging } from "../staging/staging.ts";
 import { TarReader } from "./tar.ts";
 import { type Unpacked, Unpacker } from "./unpack.ts";
 

@@ -9,7 +9,7 @@
  *     blobs/sha256/<hex>      a layer as registries have it, compressed: what manifests refer to
  *     downloads/<hex>         the beginning of such a blob, or all of one whose image is not here yet
  *     names/<reference>       {"id": "sha256:…", "reference": "docker.io/library/busybox:latest"}
- *     tmp/<uuid>/             what is being made or removed (staging.ts)
+ *     tmp/<uuid>/             what is being made or removed (../staging/)
  *
  * An object is there when its directory or file has been renamed into place, complete; there is no
  * list of objects anywhere. Locks (flock): an image's directory shared while it is given a name or

@@ -16,6 +16,7 @@ import {
   unlink,
 } from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
+import type { Staging } from "../staging/staging.ts";
 import { SHA256 } from "./image_config.ts";
 import type { StoreLayout } from "./layout.ts";
 import {
@@ -25,7 +26,6 @@ import {
   parseReference,
   type Reference,
 } from "./reference.ts";
-import type { Staging } from "./staging.ts";
 
 /** What a name stands for. */
 export interface NameRecord {

@@ -1,12 +1,12 @@
 /** Putting an image into its place with its layers, their blobs and a manifest: `import`, `commit`, `load`. */
 import { encodeBytes } from "../ffi/bytes.ts";
+import type { Staging } from "../staging/staging.ts";
 import { placeBlob } from "./blobs.ts";
 import type { Compression } from "./decompress.ts";
 import { placeLayer } from "./layer.ts";
 import { sha256Hex } from "./layout.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "./manifest.ts";
 import type { ReceivedLayer } from "./receive_layer.ts";
-import type { Staging } from "./staging.ts";
 import type { ImageStore } from "./store.ts";
 
 /** A layer's blob as a manifest says it. */

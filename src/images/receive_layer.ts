@@ -1,10 +1,10 @@
 /** A layer on its way into the store: hashed, decompressed and unpacked while it arrives. */
 import { MydockerError } from "../errors.ts";
+import type { Staging } from "../staging/staging.ts";
 import { BlobCompressor, BlobWriter } from "./blob_writer.ts";
 import type { ChunkSource } from "./chunk_source.ts";
 import { type Compression, type ExpansionLimits, readArchive } from "./decompress.ts";
 import { LayerWriter, type StagedLayer } from "./layer_writer.ts";
-import type { Staging } from "./staging.ts";
 import { TarError } from "./tar_header.ts";
 
 /** What is known of a layer before it is here. What is absent is not checked. */

@@ -3,10 +3,10 @@ import { MydockerError, NotFoundError } from "../errors.ts";
 import { LOCK_EX } from "../linux/fd.ts";
 import { rename, statIfExists } from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
+import { lockDirectory } from "../staging/locks.ts";
 import { collectLayers } from "./collect.ts";
 import { DamagedImageError } from "./image.ts";
 import { sha256Hex } from "./layout.ts";
-import { lockDirectory } from "./locks.ts";
 import { listNames, type NameRecord, readName, removeDamagedName, removeName } from "./names.ts";
 import {
   familiarReference,

@@ -6,13 +6,14 @@ import { close, fsync, LOCK_SH, O, open, writeAll } from "../linux/fd.ts";
 import { ifExists, makeDirectories, mkdir, readFileBytes, rename, stat } from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
 import { log } from "../log.ts";
+import { lockDirectory } from "../staging/locks.ts";
+import { Staging } from "../staging/staging.ts";
 import { defaultImage, readDefaultImageLayer } from "./default_image.ts";
 import { DamagedImageError, damaged, type Image } from "./image.ts";
 import { type ImageConfig, parseImageConfig, SHA256 } from "./image_config.ts";
 import { layerSize, placeLayer } from "./layer.ts";
 import type { LayerWriter } from "./layer_writer.ts";
 import { hexOf, StoreLayout, sha256Hex } from "./layout.ts";
-import { lockDirectory } from "./locks.ts";
 import { DamagedNameError, listNames, type NameRecord, readName, writeName } from "./names.ts";
 import {
   familiarReference,
@@ -21,7 +22,6 @@ import {
   type Reference,
   withDefaultTag,
 } from "./reference.ts";
-import { Staging } from "./staging.ts";
 
 /** The images below a state directory. Reading needs no directory to be there yet. */
 export class ImageStore {

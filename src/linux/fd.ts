@@ -184,10 +184,14 @@ export function pread(fd: number, buffer: Uint8Array, offset: number): number {
   );
 }
 
-/** pwrite(2). @returns the count of bytes that were taken */
-export function pwrite(fd: number, buffer: Uint8Array, offset: number): number {
+/** pwrite(2). @param path see {@link write} @returns the count of bytes that were taken */
+export function pwrite(fd: number, buffer: Uint8Array, offset: number, path?: string): number {
   return retryInterrupted(() =>
-    check("pwrite", () => ({ fd, offset }), libc.pwrite(fd, buffer, buffer.length, offset)),
+    check(
+      "pwrite",
+      () => (path === undefined ? { fd, offset } : { path, offset }),
+      libc.pwrite(fd, buffer, buffer.length, offset),
+    ),
   );
 }
 
@@ -288,6 +292,18 @@ export function poll(entries: PollEntry[], timeout: number): number {
 export function seek(fd: number, offset: number): void {
   const SEEK_SET = 0;
   check("lseek", { fd, offset }, libc.lseek(fd, offset, SEEK_SET));
+}
+
+/** Where a file's next data is, and where the hole begins behind it (lseek(2), SEEK_DATA, SEEK_HOLE). */
+export function nextData(
+  fd: number,
+  from: number,
+): { readonly start: number; readonly end: number } | undefined {
+  const [SEEK_DATA, SEEK_HOLE] = [3, 4];
+  const args = () => ({ fd, offset: from });
+  const start = checkUnless("lseek", ["ENXIO"], args, libc.lseek(fd, from, SEEK_DATA));
+  if (start === undefined) return undefined;
+  return { start, end: check("lseek", args, libc.lseek(fd, start, SEEK_HOLE)) };
 }
 
 /** ftruncate(2): the file's size becomes `length` bytes; what is new is a hole. */

@@ -77,6 +77,8 @@ export interface Stat {
   readonly devMinor: number;
   /** seconds since 1970 */
   readonly mtime: number;
+  /** nanoseconds of the second */
+  readonly mtimeNsec: number;
 }
 
 /** The kernel's answer; a figure is decoded when it is asked for, since hardly anybody wants all. */
@@ -117,6 +119,9 @@ class StatView implements Stat {
   }
   get mtime(): number {
     return statxBuffer.get(this.buffer, "mtime");
+  }
+  get mtimeNsec(): number {
+    return statxBuffer.get(this.buffer, "mtimeNsec");
   }
 }
 
@@ -263,6 +268,22 @@ export function rename(from: string, to: string): void {
     () => ({ source: from, to }),
     libc.renameat(AT_FDCWD, cString(from), AT_FDCWD, cString(to)),
   );
+}
+
+/**
+ * renameat2(2), RENAME_NOREPLACE: from one directory to another, not onto anything.
+ * @returns false when something has that name there
+ */
+export function renameIfFree(fromDir: number, from: string, toDir: number, to: string): boolean {
+  const RENAME_NOREPLACE = 1;
+  const [source, target] = [cString(from), cString(to)];
+  const moved = checkUnless(
+    "renameat2",
+    ["EEXIST"],
+    () => ({ source: from, to }),
+    libc.renameat2(SYS.renameat2, fromDir, source, toDir, target, RENAME_NOREPLACE),
+  );
+  return moved !== undefined;
 }
 
 /** readlink(2) of what may be no link, or not there: undefined then. */

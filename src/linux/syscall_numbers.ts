@@ -21,6 +21,7 @@ const x64 = {
   seccomp: 317,
   keyctl: 250,
   bpf: 321,
+  renameat2: 316,
 } as const;
 const arm64: Record<keyof typeof x64, number> = {
   clone: 220,
@@ -43,6 +44,7 @@ const arm64: Record<keyof typeof x64, number> = {
   seccomp: 277,
   keyctl: 219,
   bpf: 280,
+  renameat2: 276,
 };
 
 export const SYS = {

@@ -1,6 +1,6 @@
 /** Extended attributes: xattr(7). */
-import { cString } from "../ffi/bytes.ts";
-import { check, isErrno } from "../ffi/call.ts";
+import { cString, decodeBytes } from "../ffi/bytes.ts";
+import { check, checkUnless, isErrno } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
 
 /** lsetxattr(2). */
@@ -14,6 +14,8 @@ export function setXattr(path: string, name: string, value: Uint8Array): void {
 
 /** XATTR_SIZE_MAX of linux/limits.h: bytes of an extended attribute's value. */
 const XATTR_SIZE_MAX = 65536;
+/** XATTR_LIST_MAX: bytes of the names of all of them. */
+const XATTR_LIST_MAX = 65536;
 
 /** lgetxattr(2). @returns undefined when the file has no such attribute */
 export function getXattr(path: string, name: string): Uint8Array | undefined {
@@ -29,4 +31,17 @@ export function getXattr(path: string, name: string): Uint8Array | undefined {
     if (isErrno(error, "ENODATA")) return undefined;
     throw error;
   }
+}
+
+/** llistxattr(2): the names of a file's attributes; none where the file system has no such thing. */
+export function listXattrs(path: string): string[] {
+  const names = new Uint8Array(XATTR_LIST_MAX);
+  const length = checkUnless(
+    "llistxattr",
+    ["EOPNOTSUPP"],
+    () => ({ path }),
+    libc.llistxattr(cString(path), names, names.length),
+  );
+  if (length === undefined || length === 0) return [];
+  return decodeBytes(names.subarray(0, length - 1)).split("\0");
 }

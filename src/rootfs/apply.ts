@@ -71,10 +71,19 @@ function isAbove(source: string, path: string): boolean {
 }
 
 function openBindSource(op: BindOp): number {
+  if (op.below !== undefined) return openPart(op, op.below);
   try {
     return openTree(op.source);
   } catch (error) {
     throw explain(error, `mount ${op.source} on ${op.target}`);
+  }
+}
+
+function openPart(op: BindOp, { path, called }: NonNullable<BindOp["below"]>): number {
+  try {
+    return holding(open(op.source, O.O_PATH | O.O_DIRECTORY), (fd) => openInRoot(fd, path));
+  } catch (error) {
+    throw explain(error, `mount ${called} on ${op.target}`);
   }
 }
 
@@ -99,7 +108,10 @@ export function mappedSources(ops: readonly MountOp[]): number[] {
 function cloneBindSource(op: BindOp): number {
   let tree: number;
   try {
-    tree = cloneTree(AT_FDCWD, op.source, op.recursive);
+    tree =
+      op.below === undefined
+        ? cloneTree(AT_FDCWD, op.source, op.recursive)
+        : holding(openPart(op, op.below), (fd) => cloneTree(fd, "", op.recursive));
   } catch (error) {
     throw explain(error, `mount ${op.source} on ${op.target}`);
   }
@@ -278,9 +290,9 @@ function openHostNull(): number {
 
 const isDirectory = ({ mode }: Stat): boolean => (mode & S_IFMT) === S_IFDIR;
 
-function holding(fd: number, act: (fd: number) => void): void {
+function holding<T>(fd: number, act: (fd: number) => T): T {
   try {
-    act(fd);
+    return act(fd);
   } finally {
     close(fd);
   }

@@ -49,6 +49,8 @@ export interface BindOp {
   readonly op: "bind";
   /** path on the host */
   readonly source: string;
+  /** what of the source is bound: others write there, so whatever links are on the way, it does not lead out */
+  readonly below?: { readonly path: string; readonly called: string };
   readonly target: string;
   readonly recursive: boolean;
   /** calls of mount_setattr(2) on the copied tree, in order */
@@ -301,6 +303,17 @@ function markHolders(ops: readonly MountOp[]): MountOp[] {
       ? { ...op, holds: true }
       : op,
   );
+}
+
+/** Makes the binds at some targets show a part of their sources. */
+export function bindBelow(
+  ops: readonly MountOp[],
+  parts: ReadonlyMap<string, NonNullable<BindOp["below"]>>,
+): readonly MountOp[] {
+  return ops.map((op) => {
+    const below = op.op === "bind" ? parts.get(op.target) : undefined;
+    return op.op === "bind" && below !== undefined ? { ...op, below } : op;
+  });
 }
 
 /**

@@ -1,5 +1,7 @@
 /**
- * A root file system whose layers show with the ids of a container's user namespace, though on disk
+ * Root file systems that are mounted, and attached nowhere.
+ *
+ * One of them is a root file system whose layers show with the ids of a container's user namespace, though on disk
  * they belong to whom they always do (mount_setattr(2), "ID-mapped mounts").
  *
  * overlayfs wants its layers mounted where its mounter is. So a child in a mount namespace of its
@@ -46,22 +48,44 @@ export interface MappedRoot {
 export function* mountMappedRoot(mapped: MappedRoot): Waiting<number> {
   const namespace = openMappedNamespace(mapped.map);
   try {
-    return yield* mountByChild(mapped, namespace);
-  } catch (error) {
-    if (!(error instanceof StuckError)) throw error;
-    return yield* mountByChild(mapped, namespace);
+    return yield* mountTwice(() => mountAll(mapped, namespace));
   } finally {
     close(namespace);
   }
 }
 
-function* mountByChild(mapped: MappedRoot, namespace: number): Waiting<number> {
+/**
+ * Mounts a root with the ids that it has, for somebody who only looks into it.
+ * @param at see {@link MappedRoot}
+ * @returns see {@link mountMappedRoot}
+ */
+export function mountPlainRoot(root: MappedRoot["root"], at: string): Waiting<number> {
+  return mountTwice(() => {
+    mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
+    const data = root.data.map((piece) =>
+      typeof piece === "string" ? piece : fdPath(open(piece.directory, O.O_PATH | O.O_DIRECTORY)),
+    );
+    mount(root.source, at, root.type, root.flags, data.join(""));
+    return cloneTree(AT_FDCWD, at, false);
+  });
+}
+
+function* mountTwice(work: () => number): Waiting<number> {
+  try {
+    return yield* mountByChild(work);
+  } catch (error) {
+    if (!(error instanceof StuckError)) throw error;
+    return yield* mountByChild(work);
+  }
+}
+
+function* mountByChild(work: () => number): Waiting<number> {
   const [ours, theirs] = messagePair();
   const flags = CLONE.CLONE_NEWNS;
   const child = forkWithNamespaces(flags, { flags: new Flags(CLONE, flags) });
   if (child === undefined) {
     close(ours);
-    return mountAndSend(mapped, namespace, theirs);
+    return mountAndSend(work, theirs);
   }
   close(theirs);
   let ended = false;
@@ -82,9 +106,9 @@ function* mountByChild(mapped: MappedRoot, namespace: number): Waiting<number> {
 }
 
 /** The child: synchronous code only. */
-function mountAndSend(mapped: MappedRoot, namespace: number, socket: number): never {
+function mountAndSend(work: () => number, socket: number): never {
   try {
-    const tree = mountAll(mapped, namespace);
+    const tree = work();
     sendMessage(socket, encodeBytes("mounted"), tree);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -30,14 +30,20 @@ export type OptionPiece =
  * @param directory where {@link createUpperLayer} was
  */
 export function planOverlay(lower: readonly string[], directory: string): OptionPiece[] {
+  const pieces = planLower(lower);
+  pieces.push(",upperdir=", { directory: `${directory}/upper`, mount: directory });
+  pieces.push(",workdir=", { directory: `${directory}/work`, mount: directory });
+  return pieces;
+}
+
+/** The options of an overlay that nothing can be written to; of two layers at least (overlayfs wants that). Pure. */
+export function planLower(lower: readonly string[]): OptionPiece[] {
   const pieces: OptionPiece[] = ["lowerdir="];
   // overlayfs wants the highest first.
   lower.toReversed().forEach((path, index) => {
     if (index > 0) pieces.push(":");
     pieces.push({ directory: path });
   });
-  pieces.push(",upperdir=", { directory: `${directory}/upper`, mount: directory });
-  pieces.push(",workdir=", { directory: `${directory}/work`, mount: directory });
   return pieces;
 }
 

@@ -60,6 +60,7 @@ _mydocker_offer() {
     command) mapfile -t COMPREPLY < <(compgen -c -- "$1") ;;
     container) mapfile -t COMPREPLY < <(compgen -W "$(${LISTINGS.container} 2>/dev/null)" -- "$1") ;;
     image) mapfile -t COMPREPLY < <(compgen -W "$(${LISTINGS.image} 2>/dev/null)" -- "$1") ;;
+    volume) mapfile -t COMPREPLY < <(compgen -W "$(${LISTINGS.volume} 2>/dev/null)" -- "$1") ;;
     words:*) mapfile -t COMPREPLY < <(compgen -W "\${2#words:}" -- "$1") ;;
   esac
   # What readline takes for the word begins behind the last colon.

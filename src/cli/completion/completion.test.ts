@@ -15,6 +15,7 @@ const model = await completionModel(TREE);
 const FAKE = `mydocker() {
   case $1 in
     ps) echo web; echo worker ;;
+    volume) echo data; echo cache ;;
     images) echo busybox:latest; echo debian:12; echo debian:13 ;;
   esac
 }
@@ -64,6 +65,7 @@ describe("bash offers", () => {
     "mydocker run busybox --net": [],
     "mydocker rm -f w": ["web", "worker"],
     "mydocker rm web wo": ["worker"],
+    "mydocker volume rm -f c": ["cache"],
     "mydocker rmi busybox:latest debian:13": ["13"],
     "mydocker completion z": ["zsh"],
     "mydocker run --rootfs /et": ["/etc"],

@@ -93,6 +93,7 @@ function offer(complete: Completion): string {
       return `-a ${quote("(__fish_complete_command)")}`;
     case "container":
     case "image":
+    case "volume":
       return `-a ${quote(`(${LISTINGS[complete]} 2>/dev/null)`)}`;
     default:
       return `-a ${quote(complete.join(" "))}`;

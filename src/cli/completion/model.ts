@@ -110,4 +110,5 @@ export const shellQuote = (text: string): string => `'${text.replaceAll("'", "'\
 export const LISTINGS = {
   container: "mydocker ps --all --format '{{.Names}}'",
   image: "mydocker images --format '{{.Repository}}:{{.Tag}}'",
+  volume: "mydocker volume ls --quiet",
 } as const;

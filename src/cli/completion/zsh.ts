@@ -22,6 +22,7 @@ _mydocker_list() {
 }
 _mydocker_container() { _mydocker_list container ${shellQuote(LISTINGS.container)} }
 _mydocker_image() { _mydocker_list image ${shellQuote(LISTINGS.image)} }
+_mydocker_volume() { _mydocker_list volume ${shellQuote(LISTINGS.volume)} }
 
 ${model.commands.map(commandFunction).join("\n")}
 ${model.groups
@@ -121,6 +122,7 @@ function action(complete: Completion | undefined): string {
       return "_command_names -e";
     case "container":
     case "image":
+    case "volume":
       return `_mydocker_${complete}`;
     default:
       return `(${complete.join(" ")})`;

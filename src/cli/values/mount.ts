@@ -1,10 +1,11 @@
-/** `--mount type=bind|tmpfs,…`: keys, quoting and errors as in Docker's opts/mount.go. */
-import type { MountRequest } from "../../engine/run_options.ts";
+/** `--mount type=bind|volume|tmpfs,…`: keys, quoting and errors as in Docker's opts/mount.go. */
+import type { MountRequest, VolumeMount } from "../../engine/run_options.ts";
 import { UsageError } from "../../errors.ts";
 import { parseCsvRecord } from "./csv.ts";
+import { splitPair } from "./key_values.ts";
 import { absolutePath, isRelativePath } from "./path.ts";
 import { sizeOf } from "./size.ts";
-import { mountTarget, noVolumes, PROPAGATIONS } from "./volume.ts";
+import { checkDriver, checkName, mountTarget, PROPAGATIONS } from "./volume.ts";
 
 /** Every key, under the name it is kept by. */
 const KEYS: Readonly<Record<string, string>> = {
@@ -23,32 +24,48 @@ const KEYS: Readonly<Record<string, string>> = {
   idmap: "idmap",
   "tmpfs-size": "tmpfs-size",
   "tmpfs-mode": "tmpfs-mode",
+  "volume-nocopy": "volume-nocopy",
+  "volume-subpath": "volume-subpath",
+  "volume-driver": "volume-driver",
+  "volume-label": "volume-label",
+  "volume-opt": "volume-opt",
 };
+/** Keys that may be given several times, each with a name and a value. */
+const LISTS = new Set(["volume-label", "volume-opt"]);
 /** Keys that may stand without a value. */
-const SWITCHES = new Set(["readonly", "ro", "bind-nonrecursive", "idmap"]);
+const SWITCHES = new Set(["readonly", "ro", "bind-nonrecursive", "idmap", "volume-nocopy"]);
 
 /** One `--mount`. @param cwd the directory that `./x` starts from, absolute */
 export function parseMount(text: string, cwd: () => string): MountRequest {
-  const fields = readFields(text);
+  const { fields, lists } = readFields(text);
   const type = (fields.get("type") ?? "volume").toLowerCase();
-  if (type === "volume") throw noVolumes("volumes");
-  if (type !== "bind" && type !== "tmpfs")
-    throw new UsageError(`mount type '${type}' is not supported: use bind or tmpfs`);
-  const other = type === "bind" ? "tmpfs" : "bind";
-  if ([...fields.keys()].some((key) => key.startsWith(`${other}-`)))
-    throw new UsageError(`cannot mix '${other}-*' options with mount type '${type}'`);
+  if (type !== "bind" && type !== "tmpfs" && type !== "volume")
+    throw new UsageError(`mount type '${type}' is not supported: use bind, volume or tmpfs`);
+  for (const other of ["bind", "volume", "tmpfs"]) {
+    const keys = [...fields.keys(), ...lists.keys()];
+    if (other !== type && keys.some((key) => key.startsWith(`${other}-`)))
+      throw new UsageError(`cannot mix '${other}-*' options with mount type '${type}'`);
+  }
   const given = fields.get("target");
   if (given === undefined || given === "") throw new UsageError("target is required");
   const context = `invalid mount config for type "${type}"`;
   const target = mountTarget(given, context);
+  if (type === "volume") return volume(fields, lists, target, context);
   return type === "bind"
     ? bind(fields, target, context, cwd)
     : { type, target, options: tmpfsOptions(fields, context) };
 }
 
-function readFields(text: string): Map<string, string> {
+interface Fields {
+  readonly fields: Map<string, string>;
+  /** of {@link LISTS} */
+  readonly lists: Map<string, Record<string, string>>;
+}
+
+function readFields(text: string): Fields {
   if (text === "") throw new UsageError("value is empty");
   const fields = new Map<string, string>();
+  const lists: Fields["lists"] = new Map();
   for (const field of parseCsvRecord(text)) {
     const sign = field.indexOf("=");
     const key = (sign < 0 ? field : field.slice(0, sign)).toLowerCase();
@@ -59,9 +76,12 @@ function readFields(text: string): Map<string, string> {
     if (name === undefined) throw new UsageError(`unexpected key '${key}' in '${field}'`);
     if (SWITCHES.has(key) && !/^(1|t|true|0|f|false)$/i.test(value))
       throw new UsageError(`invalid value for ${key}: ${value}`);
-    fields.set(name, value);
+    if (LISTS.has(name)) {
+      const pair = splitPair(value);
+      lists.set(name, { ...lists.get(name), [pair.name]: pair.value ?? "" });
+    } else fields.set(name, value);
   }
-  return fields;
+  return { fields, lists };
 }
 
 const isOn = (value: string | undefined): boolean =>
@@ -90,6 +110,36 @@ function bind(
     recursive: !isOn(fields.get("bind-nonrecursive")),
     ...(propagation === undefined ? {} : { propagation }),
     ...(isOn(fields.get("idmap")) ? { idmap: true } : {}),
+  };
+}
+
+function volume(
+  fields: ReadonlyMap<string, string>,
+  lists: ReadonlyMap<string, Record<string, string>>,
+  target: string,
+  context: string,
+): VolumeMount {
+  if (fields.has("idmap")) throw new UsageError(`${context}: idmap is for a bind`);
+  const name = fields.get("source") ?? "";
+  if (name !== "") checkName(name);
+  checkDriver(fields.get("volume-driver"));
+  const subpath = fields.get("volume-subpath");
+  const parts = subpath?.split("/") ?? [];
+  if (subpath?.startsWith("/") === true || parts.includes(".."))
+    throw new UsageError(`${context}: subpath must be a relative path within the volume`);
+  if (subpath !== undefined && name === "")
+    throw new UsageError(`${context}: must not set Subpath when using anonymous volumes`);
+  const [labels, options] = [lists.get("volume-label"), lists.get("volume-opt")];
+  return {
+    type: "volume",
+    ...(name === "" ? {} : { name }),
+    target,
+    readonly: isOn(fields.get("readonly")),
+    ...(isOn(fields.get("volume-nocopy")) ? { nocopy: true } : {}),
+    ...(subpath === undefined || subpath === "" ? {} : { subpath }),
+    ...(options === undefined ? {} : { driverOptions: options }),
+    ...(labels === undefined ? {} : { labels }),
+    origin: "mount",
   };
 }
 

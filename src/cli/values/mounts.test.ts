@@ -4,6 +4,7 @@ import { parseTmpfs, parseVolume } from "./volume.ts";
 
 const cwd = () => "/work/dir";
 const bind = { type: "bind", readonly: false, createSource: true, recursive: true } as const;
+const volume = { type: "volume", readonly: false, origin: "volume" } as const;
 
 describe("-v", () => {
   test.each([
@@ -20,6 +21,12 @@ describe("-v", () => {
       { ...bind, source: "/a", target: "/b", readonly: true, propagation: "rslave" as const },
     ],
     ["/a:/b:shared", { ...bind, source: "/a", target: "/b", propagation: "shared" as const }],
+    ["/b/../c", { ...volume, target: "/c" }],
+    ["data:/b", { ...volume, name: "data", target: "/b", mode: "" }],
+    [
+      "data:/b:ro,nocopy",
+      { ...volume, name: "data", target: "/b", readonly: true, nocopy: true, mode: "ro,nocopy" },
+    ],
   ])("%j", (text, mount) => {
     expect<unknown>(parseVolume(text, cwd)).toEqual(mount);
   });
@@ -36,9 +43,16 @@ describe("-v", () => {
     ["/a:/b:ro,ro", "invalid mode: ro,ro"],
     ["/a:/b:", "invalid mode: "],
     ["/a:/b:constructor", "invalid mode: constructor"],
-    ["data:/b", "named volumes (data) are not part of this version: give an absolute path"],
-    ["/b", "volumes without a name are not part of this version"],
-    ["/b:ro", "volumes without a name are not part of this version"],
+    ["/b:ro", "invalid volume specification: '/b:ro'"],
+    ["b", "invalid mount path: 'b' mount path must be absolute"],
+    ["/", "destination can't be '/'"],
+    ["", "invalid mount path: '' mount path must be absolute"],
+    ["d:/b", "create d: volume name is too short"],
+    [".x:/b", 'create .x: ".x" includes invalid characters for a local volume name'],
+    ["a/b:/b", "If you intended to pass a host directory, use absolute path"],
+    ["a\nb:/b", "includes invalid characters"],
+    ["data:/b:rshared", "invalid mode: rshared"],
+    ["data:/b:idmap", "invalid mode: idmap"],
   ])("%j is refused", (text, message) => {
     expect(() => parseVolume(text, cwd)).toThrow(message);
   });
@@ -58,6 +72,30 @@ describe("--mount", () => {
     [
       "type=bind,src=/a,dst=/b,bind-propagation=rshared,bind-nonrecursive",
       { ...made, source: "/a", target: "/b", propagation: "rshared" as const, recursive: false },
+    ],
+    ["dst=/b", { ...volume, target: "/b", origin: "mount" }],
+    [
+      "type=volume,src=data,dst=/b,ro,volume-nocopy,volume-subpath=x/y,volume-driver=local",
+      {
+        ...volume,
+        name: "data",
+        target: "/b",
+        readonly: true,
+        nocopy: true,
+        subpath: "x/y",
+        origin: "mount",
+      },
+    ],
+    [
+      '"volume-opt=o=size=1m,uid=7",volume-opt=type=tmpfs,volume-label=a=b=c,src=data,dst=/b',
+      {
+        ...volume,
+        name: "data",
+        target: "/b",
+        driverOptions: { o: "size=1m,uid=7", type: "tmpfs" },
+        labels: { a: "b=c" },
+        origin: "mount",
+      },
     ],
     ["type=tmpfs,dst=/b", { type: "tmpfs" as const, target: "/b", options: [] }],
     [
@@ -87,8 +125,14 @@ describe("--mount", () => {
     ["type=tmpfs,dst=/b,tmpfs-size=x", "invalid value for tmpfs-size: x"],
     ["type=tmpfs,dst=/b,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"],
     ["type=bind,src=/a,dst=/b,bind-propagation=x", "invalid propagation mode: x"],
-    ["src=data,dst=/b", "volumes are not part of this version"],
-    ["type=npipe,dst=/b", "mount type 'npipe' is not supported: use bind or tmpfs"],
+    ["type=npipe,dst=/b", "mount type 'npipe' is not supported: use bind, volume or tmpfs"],
+    ["src=a/b,dst=/b", "includes invalid characters for a local volume name"],
+    ["src=data,dst=/b,bind-propagation=x", "cannot mix 'bind-*' options with mount type 'volume'"],
+    ["type=bind,src=/a,dst=/b,volume-opt=a=b", "cannot mix 'volume-*' options"],
+    ["src=data,dst=/b,volume-driver=nfs", 'plugin "nfs" not found'],
+    ["src=data,dst=/b,volume-subpath=/x", "subpath must be a relative path within the volume"],
+    ["src=data,dst=/b,volume-subpath=x/../../y", "subpath must be a relative path"],
+    ["dst=/b,volume-subpath=x", "must not set Subpath when using anonymous volumes"],
   ])("%j is refused", (text, message) => {
     expect(() => parseMount(text, cwd)).toThrow(message);
   });

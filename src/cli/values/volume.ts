@@ -1,6 +1,7 @@
-/** `-v SRC:DST[:OPTIONS]` and `--tmpfs DST[:OPTIONS]`. */
-import type { MountRequest } from "../../engine/run_options.ts";
-import { UsageError } from "../../errors.ts";
+/** `-v [SRC:]DST[:OPTIONS]`, `--volumes-from CONTAINER[:OPTIONS]` and `--tmpfs DST[:OPTIONS]`. */
+import type { MountRequest, RunOptions, VolumeMount } from "../../engine/run_options.ts";
+import { MydockerError, UsageError } from "../../errors.ts";
+import { checkVolumeName } from "../../volumes/volume.ts";
 import { absolutePath, cleanPath, isRelativePath } from "./path.ts";
 
 type Bind = Extract<MountRequest, { type: "bind" }>;
@@ -34,25 +35,37 @@ const MODES: Readonly<Record<string, string>> = {
 };
 
 /**
- * One `-v`.
+ * One `-v`: a path of the host, the name of a volume, or a volume without one.
  * @param cwd the directory that `./x` starts from, absolute
  */
-export function parseVolume(text: string, cwd: () => string): Bind {
+export function parseVolume(text: string, cwd: () => string): Bind | VolumeMount {
+  const invalid = `invalid volume specification: '${text}'`;
   const [source = "", target = "", mode, ...excess] = text.split(":");
-  if (excess.length > 0 || (text.includes(":") && (source === "" || target === "")))
-    throw new UsageError(`invalid volume specification: '${text}'`);
-  // "-v /data", and "-v /data:ro": no source, so a volume without a name
-  if (mode === undefined && (!text.includes(":") || parseMode(target) !== undefined))
-    throw noVolumes("volumes without a name");
+  if (!text.includes(":")) return anonymous(mountTarget(text, invalid));
+  if (excess.length > 0 || source === "" || target === "") throw new UsageError(invalid);
+  // "-v /data:ro": a volume without a name has no options (moby: volume/mounts/linux_parser.go)
+  if (mode === undefined && parseMode(target) !== undefined) throw new UsageError(invalid);
   const options = parseMode(mode ?? "rw");
   if (options === undefined) throw new UsageError(`invalid mode: ${mode}`);
-  if (!source.startsWith("/") && !isRelativePath(source))
-    throw noVolumes(`named volumes (${source})`);
   const propagation = PROPAGATIONS.find((name) => options.includes(name));
+  if (!source.startsWith("/") && !isRelativePath(source)) {
+    checkName(source);
+    if (propagation !== undefined || options.includes("idmap"))
+      throw new UsageError(`invalid mode: ${mode}`);
+    return {
+      type: "volume",
+      name: source,
+      target: mountTarget(target, invalid),
+      readonly: options.includes("ro"),
+      ...(options.includes("nocopy") ? { nocopy: true } : {}),
+      mode: mode ?? "",
+      origin: "volume",
+    };
+  }
   return {
     type: "bind",
     source: absolutePath(source, cwd()),
-    target: mountTarget(target, `invalid volume specification: '${text}'`),
+    target: mountTarget(target, invalid),
     readonly: options.includes("ro"),
     createSource: true,
     recursive: true,
@@ -61,18 +74,51 @@ export function parseVolume(text: string, cwd: () => string): Bind {
   };
 }
 
+const anonymous = (target: string): VolumeMount => ({
+  type: "volume",
+  target,
+  readonly: false,
+  origin: "volume",
+});
+
+/** Of a volume. @throws {UsageError} */
+export function checkName(name: string): void {
+  try {
+    checkVolumeName(name);
+  } catch (cause) {
+    if (!(cause instanceof MydockerError)) throw cause;
+    const { hint, message } = cause;
+    throw new UsageError(hint === undefined ? message : `${message}. ${hint}`, { cause });
+  }
+}
+
+/** There is one driver. @throws {UsageError} */
+export function checkDriver(driver: string | undefined): string {
+  if (driver === undefined || driver === "" || driver === "local") return "local";
+  throw new UsageError(
+    `error looking up volume plugin ${driver}: plugin "${driver}" not found: the driver is local`,
+  );
+}
+
+/** One `--volumes-from`. */
+export function parseVolumesFrom(text: string): NonNullable<RunOptions["volumesFrom"]>[number] {
+  const colon = text.indexOf(":");
+  const container = colon < 0 ? text : text.slice(0, colon);
+  if (container === "") throw new UsageError("malformed volumes-from specification: empty");
+  if (colon < 0) return { container };
+  const mode = text.slice(colon + 1);
+  const options = parseMode(mode);
+  // Only these may be said of what another container has (moby: ValidateVolumeFrom).
+  if (options === undefined || options.some((each) => !["ro", "rw", "z", "Z"].includes(each)))
+    throw new UsageError(`invalid mode for volumes-from: ${mode}`);
+  return { container, ...(options.includes("ro") ? { readonly: true } : {}) };
+}
+
 /** @returns the options one by one, or undefined when they are none */
 function parseMode(text: string): readonly string[] | undefined {
   const options = text.split(",");
   const kinds = options.map((option) => (Object.hasOwn(MODES, option) ? MODES[option] : undefined));
   return kinds.includes(undefined) || new Set(kinds).size < kinds.length ? undefined : options;
-}
-
-/** The one place that says that volumes are to come. */
-export function noVolumes(what: string): UsageError {
-  return new UsageError(
-    `${what} are not part of this version: give an absolute path of the host, as in -v /data:/data`,
-  );
 }
 
 /** A mount's place in the container: absolute, and not the root itself. */

@@ -7,6 +7,11 @@ import { reportError } from "../../report.ts";
 export const command = defineCommand({
   options: {
     force: { type: "boolean", short: "f", description: "Kill those that run" },
+    volumes: {
+      type: "boolean",
+      short: "v",
+      description: "Remove their own volumes as well: those that nobody gave a name",
+    },
   },
   positionals: {
     usage: "CONTAINER [CONTAINER...]",
@@ -14,7 +19,7 @@ export const command = defineCommand({
     max: Number.POSITIVE_INFINITY,
     complete: "container",
   },
-  rules: { later: { link: "l", volumes: "v" } },
+  rules: { later: { link: "l" } },
   async run({ values, positionals }) {
     requireRoot("mydocker rm");
     const { removeContainer } = await import("../../../engine/remove.ts");
@@ -23,7 +28,7 @@ export const command = defineCommand({
     return await forEachArgument(
       positionals,
       async (container) => {
-        removeContainer(paths, container, values.force);
+        removeContainer(paths, container, { force: values.force, volumes: values.volumes });
         await print(`${container}\n`);
       },
       reportError,

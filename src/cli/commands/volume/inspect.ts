@@ -3,8 +3,9 @@ import { forEachArgument } from "../../each.ts";
 import { formatObject } from "../../format.ts";
 import { print } from "../../output.ts";
 import { reportError } from "../../report.ts";
+import { volumeShape } from "../../volume_rows.ts";
 
-/** `mydocker image inspect`. */
+/** `mydocker volume inspect`. */
 export const command = defineCommand({
   options: {
     format: {
@@ -16,22 +17,22 @@ export const command = defineCommand({
     },
   },
   positionals: {
-    usage: "IMAGE [IMAGE...]",
+    usage: "VOLUME [VOLUME...]",
     min: 1,
     max: Number.POSITIVE_INFINITY,
-    complete: "image",
+    complete: "volume",
   },
-  rules: { later: { platform: "" } },
   async run({ values, positionals }) {
-    requireRoot("mydocker image inspect");
-    const { findImage } = await import("../../found_image.ts");
-    const { inspectImage } = await import("../../../images/inspect.ts");
+    requireRoot("mydocker volume inspect");
+    const { inspectVolume } = await import("../../../engine/volume_commands.ts");
+    const { statePaths } = await import("../../../paths.ts");
+    const paths = statePaths();
     const found: object[] = [];
     const exitCode = await forEachArgument(
       positionals,
-      async (name) => {
-        const { store, image } = await findImage(name);
-        found.push(inspectImage(store, image));
+      (name) => {
+        const { volume, mountpoint } = inspectVolume(paths, name);
+        found.push(volumeShape(volume, mountpoint));
       },
       reportError,
     );

@@ -1,0 +1,221 @@
+/**
+ * Volumes on disk:
+ *
+ *   <root>/volumes/<name>/volume.json   what it is; written once
+ *   <root>/volumes/<name>/_data         what is in it
+ *   <root>/volumes/<name>/fill          what it is being filled with (fill.ts); hardly ever there
+ *   <root>/volumes/.tmp/<uuid>/         what is being made or removed (../staging/)
+ *
+ * A volume is there when its directory has been renamed into place, complete. Its directory is
+ * locked (flock(2)) exclusively while it is filled or removed; whoever makes a container that uses
+ * it writes that down first, and only then looks whether the volume is there: so of a removal and a
+ * creation at once, the removal finds the user, or the creation finds nothing and makes it anew.
+ */
+import { MydockerError, NotFoundError } from "../errors.ts";
+import { isErrno, SysError } from "../ffi/call.ts";
+import { errnoText } from "../ffi/errno.ts";
+import { readDirectory } from "../linux/directory.ts";
+import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
+import { ifExists, mkdir, readFile, rename, statIfExists } from "../linux/file.ts";
+import { replaceFile, syncDirectory } from "../linux/replace_file.ts";
+import { lockDirectory } from "../staging/locks.ts";
+import { removeRemains, Staging } from "../staging/staging.ts";
+import { commit, copyAside, type FillSource, moveIn } from "./fill.ts";
+import {
+  checkVolumeName,
+  checkVolumeOptions,
+  DamagedVolumeError,
+  isVolumeName,
+  parseVolume,
+  type Volume,
+} from "./volume.ts";
+
+/** What a volume is made as. */
+export type VolumeRequest = Pick<Volume, "name"> & Partial<Pick<Volume, "labels" | "options">>;
+
+/** What is here. */
+export interface VolumeListing {
+  /** by name */
+  readonly volumes: readonly Volume[];
+  /** an error for each one that is damaged */
+  readonly problems: readonly DamagedVolumeError[];
+}
+
+/** The volumes of one root directory. Reading needs no directory to be there yet. */
+export class VolumeStore {
+  readonly #volumes: string;
+  readonly #staging: string;
+
+  /** @param root mydocker's state directory, e.g. `/var/lib/mydocker` */
+  constructor(root: string) {
+    this.#volumes = `${root}/volumes`;
+    this.#staging = `${this.#volumes}/.tmp`;
+  }
+
+  /** Where a volume is. */
+  directory(name: string): string {
+    return `${this.#volumes}/${name}`;
+  }
+
+  /** Where what is in it is. */
+  data(name: string): string {
+    return `${this.directory(name)}/_data`;
+  }
+
+  /** Names of all volumes, damaged ones too, sorted. */
+  names(): string[] {
+    return (ifExists(() => readDirectory(this.#volumes)) ?? []).filter(isVolumeName).sort();
+  }
+
+  /** @throws {DamagedVolumeError} @returns undefined when there is none */
+  get(name: string): Volume | undefined {
+    if (!isVolumeName(name)) return undefined;
+    const path = `${this.directory(name)}/volume.json`;
+    let why: string;
+    let cause: unknown;
+    try {
+      const text = ifExists(() => readFile(path));
+      if (text !== undefined) return parseVolume(JSON.parse(text), name);
+      if (!this.isThere(name)) return undefined;
+      why = "it is missing";
+    } catch (error) {
+      cause = error;
+      if (error instanceof SyntaxError) why = "it is not JSON";
+      else if (error instanceof TypeError) why = error.message;
+      else if (error instanceof SysError) why = errnoText(error.errno);
+      else throw error;
+    }
+    throw new DamagedVolumeError(`${path} is damaged: ${why}`, {
+      cause,
+      hint: `\`mydocker volume rm -f ${name}\` removes that volume`,
+    });
+  }
+
+  /** Whether there is anything of that name, damaged or not. */
+  isThere(name: string): boolean {
+    return isVolumeName(name) && statIfExists(this.directory(name)) !== undefined;
+  }
+
+  /** All volumes. A damaged one becomes a problem, and harms no other. */
+  list(): VolumeListing {
+    const volumes: Volume[] = [];
+    const problems: DamagedVolumeError[] = [];
+    for (const name of this.names()) {
+      try {
+        const volume = this.get(name);
+        if (volume !== undefined) volumes.push(volume); // else it was removed since we looked
+      } catch (error) {
+        if (!(error instanceof DamagedVolumeError)) throw error;
+        problems.push(error);
+      }
+    }
+    return { volumes, problems };
+  }
+
+  /**
+   * Makes a volume, durably, unless there is one of that name: of any number who do at once, one does.
+   * @returns whether it was this call that made it
+   * @throws {MydockerError} for what no volume can be
+   */
+  create({ name, labels = {}, options = {} }: VolumeRequest): boolean {
+    checkVolumeName(name);
+    checkVolumeOptions(options);
+    if (this.isThere(name)) return false;
+    using staging = Staging.create(this.#staging);
+    const made = `${staging.path}/new`;
+    mkdir(made, 0o700);
+    mkdir(`${made}/_data`, 0o755);
+    const volume: Volume = { name, created: new Date().toISOString(), labels, options };
+    replaceFile(`${made}/volume.json`, JSON.stringify(volume), { durable: true });
+    try {
+      rename(made, this.directory(name));
+    } catch (error) {
+      if (isErrno(error, "EEXIST", "ENOTEMPTY")) return false;
+      throw error;
+    }
+    syncDirectory(this.#volumes);
+    return true;
+  }
+
+  /**
+   * Fills a volume with what an image has at a place, if it is empty.
+   * @param durable whether what is in it then is to survive a power failure
+   * @throws {MydockerError} when there is no room for it; the volume is empty then
+   */
+  fill(name: string, source: FillSource, durable: boolean): void {
+    if (this.#isFilled(name)) return;
+    using staging = Staging.create(this.#staging);
+    using lock = lockDirectory(this.directory(name), LOCK_EX);
+    if (lock === undefined) return; // it was removed just now
+    this.#finishFilling(name);
+    if (!isEmpty(this.data(name))) return;
+    const aside = `${staging.path}/new`;
+    if (!copyAside(source, aside, durable)) return;
+    commit(aside, this.#copy(name));
+    this.#finishFilling(name);
+  }
+
+  #isFilled(name: string): boolean {
+    return statIfExists(this.#copy(name)) === undefined && !isEmpty(this.data(name));
+  }
+
+  #copy(name: string): string {
+    return `${this.directory(name)}/fill`;
+  }
+
+  #finishFilling(name: string): void {
+    const copy = this.#copy(name);
+    if (statIfExists(copy) !== undefined) moveIn(copy, this.data(name));
+  }
+
+  /**
+   * Removes a volume.
+   * @param usedBy says who uses it, asked when nobody can begin to any more
+   * @param force it may be missing, or damaged
+   * @throws {VolumeInUseError}
+   * @throws {NotFoundError}
+   */
+  remove(name: string, usedBy: () => readonly string[], force = false): void {
+    if (!this.isThere(name)) {
+      if (force) return;
+      throw noSuchVolume(name);
+    }
+    using staging = Staging.create(this.#staging);
+    using lock = lockDirectory(this.directory(name), LOCK_EX);
+    if (lock === undefined) {
+      if (force) return;
+      throw noSuchVolume(name);
+    }
+    if (!force) this.get(name); // a damaged one is not to be lost by mistake
+    const users = usedBy();
+    if (users.length > 0) throw new VolumeInUseError(name, users);
+    rename(this.directory(name), `${staging.path}/old`);
+    syncDirectory(this.#volumes);
+  }
+
+  /** What was being made or removed by whoever is dead goes. One call when there is nothing. */
+  cleanUp(): void {
+    if (!removeRemains(this.#staging)) return;
+    // One may have died between the two halves of a filling.
+    for (const name of this.names()) {
+      if (statIfExists(this.#copy(name)) === undefined) continue;
+      using lock = lockDirectory(this.directory(name), LOCK_EX | LOCK_NB);
+      if (lock !== undefined) this.#finishFilling(name);
+    }
+  }
+}
+
+/** Containers keep it. */
+export class VolumeInUseError extends MydockerError {
+  override readonly name = "VolumeInUseError";
+
+  constructor(name: string, users: readonly string[]) {
+    super(`remove ${name}: volume is in use - [${users.join(", ")}]`);
+  }
+}
+
+/** In Docker's words. */
+export const noSuchVolume = (name: string): NotFoundError =>
+  new NotFoundError(`get ${name}: no such volume`);
+
+const isEmpty = (path: string): boolean => (ifExists(() => readDirectory(path)) ?? []).length === 0;
