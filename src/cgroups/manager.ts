@@ -279,9 +279,9 @@ export class Cgroup {
 
   /** Whether the kernel killed a process in it, or in a cgroup made inside of it, for want of memory. */
   oomKilled(): boolean {
-    const member = this.members.find(({ controllers }) =>
-      controllers.some(({ name }) => name === "memory"),
-    );
+    const counts = ({ controllers }: Member) => controllers.some(({ name }) => name === "memory");
+    // Another process may have added it, for a limit.
+    const member = this.members.find(counts) ?? existing(this.candidates.filter(counts))[0];
     if (member === undefined) return false;
     const { hierarchy, directory } = member;
     if (hierarchy.version === 2) return oomKillsV2(reader(directory)) > 0;

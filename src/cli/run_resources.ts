@@ -20,8 +20,15 @@ export interface LimitValues {
 /** Below this a container's first process hardly starts. */
 const LEAST_MEMORY = 6 * 1024 * 1024;
 
-/** @param hostCpus how many processors this process may use */
-export function composeResources(values: LimitValues, hostCpus: number): ResourceRequest {
+/**
+ * @param hostCpus how many processors this process may use
+ * @param options isChange: of a container that has limits already; how they go together is seen there
+ */
+export function composeResources(
+  values: LimitValues,
+  hostCpus: number,
+  { isChange = false } = {},
+): ResourceRequest {
   const limits = defined({
     memory: values.memory || undefined,
     memorySwap: values["memory-swap"] || undefined,
@@ -34,17 +41,20 @@ export function composeResources(values: LimitValues, hostCpus: number): Resourc
     cpusetMems: values["cpuset-mems"],
     pidsLimit: values["pids-limit"] || undefined,
   });
-  checkMemory(limits);
+  checkMemory(limits, isChange);
   checkCpu(limits, hostCpus);
   if (limits.pidsLimit !== undefined && limits.pidsLimit < -1)
     throw new UsageError(`invalid pids limit: ${limits.pidsLimit}: use -1 for no limit`);
   return limits;
 }
 
-function checkMemory({ memory, memorySwap, memoryReservation }: ResourceRequest): void {
+function checkMemory(
+  { memory, memorySwap, memoryReservation }: ResourceRequest,
+  isChange: boolean,
+): void {
   if (memory !== undefined && memory < LEAST_MEMORY)
     throw new UsageError("Minimum memory limit allowed is 6MB");
-  if (memorySwap !== undefined && memorySwap !== -1) {
+  if (memorySwap !== undefined && memorySwap !== -1 && !(isChange && memory === undefined)) {
     if (memory === undefined)
       throw new UsageError("You should always set the Memory limit when using Memoryswap limit");
     if (memorySwap < memory)

@@ -99,6 +99,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "container",
+    name: "update",
+    top: "update",
+    description: "Change the limits or the restart policy of one or more containers",
+    load: () => import("./commands/container/update.ts"),
+  },
+  {
+    group: "container",
     name: "logs",
     top: "logs",
     description: "Show what a container wrote",
@@ -214,7 +221,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder commit compose container cp diff events export history load login logout network port pull push save search stats tag update`.split(
+  `build builder commit compose container cp diff events export load login logout network port pull push save search stats`.split(
     /\s+/,
   ),
 );

@@ -17,7 +17,7 @@ import {
 import { type StopOptions, stopContainer } from "./lifecycle_stop.ts";
 import { startError, startMonitor } from "./monitor_request.ts";
 import { connectToMonitor } from "./monitor_socket.ts";
-import { claimRemoval } from "./ownership.ts";
+import { awaitRemoval } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -106,10 +106,7 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
   const { store, id } = found;
   if (name === "") throw new MydockerError("Neither old nor new names may be empty");
   // Of everybody who would change or remove its record, one does.
-  using change = claimRemoval(paths, id);
-  if (change === undefined) {
-    throw new MydockerError(`container ${reference} is being renamed or removed`);
-  }
+  using _change = awaitRemoval(paths, id);
   const { otherName: _, ...record } = recordOf(found);
   const wanted = name.replace(/^\//, "");
   if (wanted === record.name) {

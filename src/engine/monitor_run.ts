@@ -73,6 +73,7 @@ export async function startRun(
 export async function attendRuns(first: MonitoredRun, undo: DisposableStack): Promise<void> {
   let run = first;
   for (let delay = 0; ; ) {
+    await applyUpdate(run);
     giveBackMemory();
     const exit = attendToEnd(run);
     const ended = frameJson(TAG.ended, { exitCode: exit.exitCode });
@@ -135,6 +136,18 @@ function attendToEnd({ container, running, session, startedAt, undo }: Monitored
   session.close();
   cleanUp(undo);
   return exit;
+}
+
+/** Limits that somebody changed while it started: `update` finds no process then, but is on record. */
+async function applyUpdate({ container, running }: MonitoredRun): Promise<void> {
+  const { resources } = latestRecord(container).options;
+  if (Bun.deepEquals(resources, container.record.options.resources)) return;
+  const { applyLimits } = await import("./lifecycle_update.ts");
+  try {
+    applyLimits(running.cgroup, resources);
+  } catch (error) {
+    if (!(error instanceof MydockerError)) throw error; // nobody is there any more who could be told
+  }
 }
 
 /** Somebody may have stopped it, or changed its policy, while we waited. */

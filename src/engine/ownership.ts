@@ -188,6 +188,22 @@ export function claimRemoval(paths: Paths, id: string): Disposable | undefined {
   return lockByte(locks, at) ? { [Symbol.dispose]: () => unlockByte(locks, at) } : undefined;
 }
 
+/** How long whoever changes or removes a container may take for it, in milliseconds. */
+const PATIENCE = 10_000;
+
+/**
+ * The same right, for who changes it: of several, one after the other.
+ * @throws {MydockerError} when somebody has it for long
+ */
+export function awaitRemoval(paths: Paths, id: string): Disposable {
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(1)) {
+    const right = claimRemoval(paths, id);
+    if (right !== undefined) return right;
+    if (Date.now() < deadline) continue;
+    throw new MydockerError(`container ${id.slice(0, 12)} is being changed or removed`);
+  }
+}
+
 /** The pid of a container's living owner; undefined when it has none, or it is this process. */
 export function ownerOf(paths: Paths, id: string): number | undefined {
   return byteLockHolder(lockFile(paths), ownerByte(id));

@@ -32,7 +32,9 @@ export function takeSnapshot(folders: StateFolders): Snapshot {
 }
 
 const isAnothersEnd = (kind: string, thing: string): boolean =>
-  kind === "cgroups" || kind === "processes" || (kind === "mounts" && thing.startsWith("/tmp/"));
+  kind === "cgroups" ||
+  kind === "processes" ||
+  (kind === "mounts" && /^\/tmp\/|\/node_modules\/\.cache\//.test(thing));
 
 /**
  * What is there now and was not before, or the other way round, as `kind: + thing`. A cgroup or
