@@ -147,6 +147,7 @@ export class ImageStore {
   stage(): Staging {
     makeDirectories(this.layout.images);
     makeDirectories(this.layout.layers);
+    makeDirectories(this.layout.blobs);
     return Staging.create(this.layout.staging);
   }
 
