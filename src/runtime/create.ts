@@ -148,7 +148,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
       }
     },
     listening: (listener, pid) => {
-      const state = hookState(record, "creating");
+      const state = stateWithPid(hookState(record, "creating"), pid);
       sendProcessState(spec.linux.seccomp ?? {}, { pid, state }, listener);
     },
     ready: (ready, outlook) => {

@@ -10,15 +10,17 @@ import { replaceFile } from "../linux/replace_file.ts";
 import { messagePair } from "../linux/socket.ts";
 import { windowSizeOf } from "../linux/tty.ts";
 import { withGrantable } from "./grantable.ts";
+import { stateWithPid } from "./hooks.ts";
 import type { Streams } from "./init_plan.ts";
 import { isBornInside, type JoinPlan, mayHide, runJoined } from "./join.ts";
-import { awaitCommand, awaitForked, type Started } from "./launch.ts";
+import { awaitCommand, awaitForked, type LaunchSteps, type Started } from "./launch.ts";
 import { LaunchError, StuckError } from "./launch_error.ts";
 import { filterOf } from "./oci_seccomp.ts";
+import { sendProcessState } from "./process_state.ts";
 import { sendDescriptor } from "./send_descriptor.ts";
 import type { Process } from "./spec.ts";
 import { spawnStage } from "./stage.ts";
-import { statusOf } from "./state.ts";
+import { hookState, statusOf } from "./state.ts";
 import type { RuntimeStore } from "./store.ts";
 import { unsupportedProcess } from "./unsupported.ts";
 import { endChild, type Waiting, waitFor } from "./watch.ts";
@@ -65,7 +67,10 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
   };
   let started: Started;
   try {
-    started = joinContainer(id, record.init.pid, spec.process, plan);
+    started = joinContainer(id, record.init.pid, spec.process, plan, (listener, pid) => {
+      const state = stateWithPid(hookState(record, "running"), record.init?.pid ?? 0);
+      sendProcessState(linux.seccomp ?? {}, { pid, state }, listener);
+    });
   } finally {
     close(pidfd);
   }
@@ -82,11 +87,19 @@ export function execInContainer(store: RuntimeStore, id: string, options: ExecOp
  * Starts a process in a container: a child of ours.
  * @param pid of the container's first process, which the plan has the pidfd of
  * @param first that process
+ * @param listening gets the descriptor on which notifications of its seccomp filter are answered
  * @throws {MydockerError} when the container has ended meanwhile; {LaunchError} when the process cannot start
  */
-export function joinContainer(id: string, pid: number, first: Process, plan: JoinPlan): Started {
+export function joinContainer(
+  id: string,
+  pid: number,
+  first: Process,
+  plan: JoinPlan,
+  listening?: LaunchSteps["listening"],
+): Started {
+  const steps = listening === undefined ? {} : { listening };
   try {
-    return startIn(pid, plan, canTrace(first, plan.process));
+    return startIn(pid, plan, { traced: canTrace(first, plan.process), steps });
   } catch (cause) {
     throw mayBeItsEnd(cause) && endsSoon(plan.pidfd) ? notRunning(id, cause) : cause;
   }
@@ -97,15 +110,19 @@ const canTrace = (...processes: readonly Process[]): boolean =>
   processes.some(({ capabilities }) => capabilities.bounding.includes("CAP_SYS_PTRACE"));
 
 /** Out of sight, if it can be; in a container that may have one process more, but not two, in sight. */
-function startIn(pid: number, plan: JoinPlan, traced: boolean): Started {
-  if (!mayHide(plan)) return startJoined(plan);
+function startIn(
+  pid: number,
+  plan: JoinPlan,
+  { traced, steps }: { traced: boolean; steps: LaunchSteps },
+): Started {
+  if (!mayHide(plan)) return startJoined(plan, steps);
   const pidNamespace = openPidNamespace(pid, plan.pidfd);
   try {
-    return startJoined({ ...plan, pidNamespace });
+    return startJoined({ ...plan, pidNamespace }, steps);
   } catch (error) {
     const isFull = error instanceof LaunchError && isErrno(error.cause, "EAGAIN");
     if (traced || !isFull) throw error;
-    return startJoined(plan);
+    return startJoined(plan, steps);
   } finally {
     close(pidNamespace);
   }
@@ -150,18 +167,18 @@ function handOver(
 }
 
 /** By a fork; should the forked child hang, or MYDOCKER_FORK=stage say so, by way of a fresh process. */
-function startJoined(plan: JoinPlan): Started {
+function startJoined(plan: JoinPlan, steps: LaunchSteps): Started {
   if (process.env["MYDOCKER_FORK"] !== "stage") {
     try {
-      return waitFor(joinByFork(plan));
+      return waitFor(joinByFork(plan, steps));
     } catch (error) {
       if (!(error instanceof StuckError)) throw error;
     }
   }
-  return waitFor(joinByStage(plan));
+  return waitFor(joinByStage(plan, steps));
 }
 
-function* joinByFork(plan: JoinPlan): Waiting<Started> {
+function* joinByFork(plan: JoinPlan, steps: LaunchSteps): Waiting<Started> {
   const [ours, theirs] = messagePair();
   // Of a pid namespace only children are: this one is born there.
   const own = isBornInside(plan) ? open("/proc/self/ns/pid", O.O_RDONLY) : undefined;
@@ -178,19 +195,19 @@ function* joinByFork(plan: JoinPlan): Waiting<Started> {
   if (own !== undefined) close(own);
   close(theirs);
   try {
-    return yield* awaitCommand(ours, child, {}, { forks: plan.pidNamespace !== undefined });
+    return yield* awaitCommand(ours, child, steps, { forks: plan.pidNamespace !== undefined });
   } finally {
     close(ours);
   }
 }
 
-function* joinByStage(plan: JoinPlan): Waiting<Started> {
+function* joinByStage(plan: JoinPlan, steps: LaunchSteps): Waiting<Started> {
   const [ours, theirs] = messagePair();
   const stage = spawnStage({ kind: "join", plan }, theirs);
   close(theirs);
   try {
     const child = yield* awaitForked(ours, stage);
-    return yield* awaitCommand(ours, child, {}, { forks: plan.pidNamespace !== undefined });
+    return yield* awaitCommand(ours, child, steps, { forks: plan.pidNamespace !== undefined });
   } finally {
     close(ours);
   }

@@ -29,10 +29,10 @@ import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { openLabel } from "./labels.ts";
 import { beginRoot, enterRoot, finishRoot, openHostTrees, setUpNamespaces } from "./prepare.ts";
-import { awaitSignal, tell, tellUnnotified } from "./protocol.ts";
+import { awaitSignal, tell } from "./protocol.ts";
 import { mapped, resolveUser } from "./resolve_user.ts";
 import { explainOpenFiles } from "./rlimits.ts";
-import { enterKeyring, finishPrivileges, notifies } from "./security.ts";
+import { enterKeyring, finishNotified } from "./security.ts";
 import { StartError } from "./start_error.ts";
 
 /** Runs in the forked child; ends in execve(2) or _exit(2), never returns. */
@@ -56,7 +56,7 @@ class Init {
       prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL); // one that hangs, with its creator gone, nobody would end
       const prepared = this.#prepare();
       const { entry: entered, path } = this.#enter(prepared);
-      const entry = this.#listen(entered);
+      const entry = finishNotified(entered, this.#channel);
       const { spec, hookState } = this.plan;
       this.#startLater(path, entry);
       this.#awaitStart();
@@ -149,18 +149,6 @@ class Init {
   }
 
   #listener: number | undefined;
-
-  /** A filter that notifies is loaded before the container counts as created. @returns what is left to do */
-  #listen(entry: Entry): Entry {
-    if (!notifies(entry)) return entry;
-    finishPrivileges(entry, (fd) => {
-      tellUnnotified(this.#channel, { kind: "listening", fd });
-      if (!awaitSignal(this.#channel, "heard")) exitNow(1);
-      close(fd);
-    });
-    const { seccomp: _, ...rest } = entry;
-    return rest;
-  }
 
   /**
    * Leaves the waiting to the trampoline, if the command is to be started later. Returns when there is

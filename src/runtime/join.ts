@@ -28,7 +28,7 @@ import type { Streams } from "./init_plan.ts";
 import { openLabel } from "./labels.ts";
 import { tell } from "./protocol.ts";
 import { mapped, resolveUser } from "./resolve_user.ts";
-import { enterKeyring } from "./security.ts";
+import { enterKeyring, finishNotified, notifies } from "./security.ts";
 import type { Linux, Process } from "./spec.ts";
 import { StartError } from "./start_error.ts";
 
@@ -62,7 +62,10 @@ export const isBornInside = ({ linux, pidNamespace }: JoinPlan): boolean =>
  * Whether the trampoline can fork the command, from within the container's user namespace if it has
  * one (command.ts).
  */
-export function mayHide({ linux: { namespaces }, process, seccomp }: JoinPlan): boolean {
+export function mayHide(plan: JoinPlan): boolean {
+  const { process, seccomp } = plan;
+  const { namespaces } = plan.linux;
+  if (notifies(plan)) return false; // who answers is told the command's own pid, before it is executed
   if (process.apparmorProfile !== undefined || process.selinuxLabel !== undefined) return false;
   if (!namespaces.some(({ type }) => type === "pid") || seccomp?.narrow === true) return false;
   return isNew(namespaces, "pid") || !namespaces.some(({ type }) => type === "user");
@@ -115,8 +118,9 @@ export function runJoined(plan: JoinPlan, socket: number): never {
     const entry: Entry = { ...taken.entry, ...inherited };
     applyAttributes(entry.process, plan.linux);
     enterProcess(entry);
+    const confined = finishNotified(entry, channel);
     const forks = pidNamespace === undefined ? {} : { forks: { terminal: plan.process.terminal } };
-    executeCommand(findCommand(entry), entry, { socket: channel, reaper: false, ...forks });
+    executeCommand(findCommand(confined), confined, { socket: channel, reaper: false, ...forks });
   } catch (error) {
     const exitCode = error instanceof StartError ? error.exitCode : 125;
     const message = error instanceof Error ? error.message : String(error);

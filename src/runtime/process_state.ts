@@ -6,12 +6,14 @@ import { errnoText } from "../ffi/errno.ts";
 import { close } from "../linux/fd.ts";
 import { connectTo, sendMessage } from "../linux/socket.ts";
 import type { Seccomp } from "../seccomp/profile.ts";
-import { stateWithPid } from "./hooks.ts";
 
 /** Which process it is about. */
 export interface ListenedProcess {
   readonly pid: number;
-  /** the container's state as JSON (runtime.md, "State"), its status `creating`, the pid left out */
+  /**
+   * the container's state as JSON (runtime.md, "State"): `creating` for its first process, whose pid it
+   * has as well, `running` for one that joins
+   */
   readonly state: string;
 }
 
@@ -25,7 +27,7 @@ export function sendProcessState(
   listener: number,
 ): void {
   if (listenerPath === undefined) throw new MydockerError("linux.seccomp.listenerPath is missing");
-  const whole: { ociVersion: string } = JSON.parse(stateWithPid(state, pid));
+  const whole: { ociVersion: string } = JSON.parse(state);
   const message = {
     ociVersion: whole.ociVersion,
     fds: ["seccompFd"],

@@ -9,10 +9,12 @@
 import { applyCapabilities, capabilityBits, limitBounding } from "../capabilities/capabilities.ts";
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
+import { close } from "../linux/fd.ts";
 import { joinSessionKeyring, KEY, setKeyPermissions } from "../linux/keyring.ts";
 import {
   CLONE,
   capset,
+  exitNow,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   prctl,
@@ -23,6 +25,7 @@ import { SECCOMP_FILTER_FLAGS } from "../linux/seccomp.ts";
 import { isNew, type NamespaceEntry } from "../namespaces/namespaces.ts";
 import type { CompiledFilter } from "../seccomp/filter.ts";
 import { loadFilter, prepareFilter } from "../seccomp/load.ts";
+import { awaitSignal, tellUnnotified } from "./protocol.ts";
 import type { Process } from "./spec.ts";
 
 /**
@@ -87,7 +90,7 @@ const needsAdmin = ({ process, seccomp, pidNamespace }: Confined): boolean =>
   pidNamespace !== undefined || (seccomp !== undefined && !process.noNewPrivileges);
 
 /** Whether somebody has to answer what the filter asks. */
-export const notifies = ({ seccomp }: Confined): boolean =>
+export const notifies = ({ seccomp }: Pick<Confined, "seccomp">): boolean =>
   seccomp !== undefined &&
   (seccomp.flags & SECCOMP_FILTER_FLAGS.SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0;
 
@@ -122,4 +125,21 @@ export function finishPrivileges(confined: Confined, listening?: (listener: numb
   const listener = filter === undefined ? undefined : loadFilter(filter);
   if (listener !== undefined) listening?.(listener);
   if (isKept) capset(effective, permitted, inheritable);
+}
+
+/**
+ * Loads a filter that notifies, before the rest of what leads to the command, and waits until the
+ * creator has handed its listener over. {@link dropPrivileges} was before it.
+ * @param socket to the creator
+ * @returns what is still to be confined: the same without the filter; all, if nobody is notified
+ */
+export function finishNotified<T extends Confined>(confined: T, socket: number): T {
+  if (!notifies(confined)) return confined;
+  finishPrivileges(confined, (fd) => {
+    tellUnnotified(socket, { kind: "listening", fd });
+    if (!awaitSignal(socket, "heard")) exitNow(1);
+    close(fd);
+  });
+  const { seccomp: _, ...rest } = confined;
+  return rest as T;
 }
