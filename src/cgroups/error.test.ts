@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { SysError } from "../ffi/call.ts";
-import { E, type ErrnoCode } from "../ffi/errno.ts";
+import { type ErrnoCode, errnoNumbers } from "../ffi/errno.ts";
 import type { CgroupWrite } from "./controller.ts";
 import { CgroupError, mkdirError, refusedWrite } from "./error.ts";
 
+const E = errnoNumbers();
 const failed = (code: ErrnoCode) => new SysError("write", {}, E[code]);
 const refused = (write: CgroupWrite, code: ErrnoCode, files: Record<string, string> = {}) =>
   refusedWrite(write, failed(code), (file) => files[file]);

@@ -149,6 +149,26 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "image",
+    name: "tag",
+    top: "tag",
+    description: "Give an image one more name",
+    load: () => import("./commands/image/tag.ts"),
+  },
+  {
+    group: "image",
+    name: "inspect",
+    description: "Show what is known of one or more images, as JSON",
+    load: () => import("./commands/image/inspect.ts"),
+  },
+  {
+    group: "image",
+    name: "history",
+    top: "history",
+    description: "Show how an image's layers came to be",
+    load: () => import("./commands/image/history.ts"),
+  },
+  {
+    group: "image",
     name: "import",
     top: "import",
     description: "Make an image of a root file system in a tar archive",

@@ -10,9 +10,10 @@ import {
   retryInterrupted,
   SysError,
 } from "./call.ts";
-import { E } from "./errno.ts";
+import { errnoNumbers } from "./errno.ts";
 import { libc } from "./libc.ts";
 
+const E = errnoNumbers();
 const AT_FDCWD = -100;
 const TABLE = { MS_RDONLY: 1, MS_NOSUID: 2, MS_BIND: 4096, MS_REC: 16384, MS_SILENT: 32768 };
 const missing = () =>

@@ -86,18 +86,24 @@ const table = [
 /** A symbolic errno, e.g. `"ENOENT"`. */
 export type ErrnoCode = (typeof table)[number][1];
 
-/** Errno numbers by name. */
-export const E = Object.fromEntries(table.map(([number, code]) => [code, number])) as Record<
-  ErrnoCode,
-  number
->;
+/** Errno numbers by name; a run needs none, so they are not collected beforehand. */
+export function errnoNumbers(): Record<ErrnoCode, number> {
+  const numbers = table.map(([number, code]) => [code, number]);
+  return Object.fromEntries(numbers) as Record<ErrnoCode, number>;
+}
+
+// Not by find(), which calls a function for each row: calls that fail as expected are many in a run.
+function rowOf(errno: number): (typeof table)[number] | undefined {
+  for (const row of table) if (row[0] === errno) return row;
+  return undefined;
+}
 
 /** The symbolic name of an errno number, `"E<number>"` when it is not in the table. */
 export function errnoCode(errno: number): ErrnoCode {
-  return table.find(([number]) => number === errno)?.[1] ?? (`E${errno}` as ErrnoCode);
+  return rowOf(errno)?.[1] ?? (`E${errno}` as ErrnoCode);
 }
 
 /** An errno in words, as strerror(3) says it, in lower case. */
 export function errnoText(errno: number): string {
-  return table.find(([number]) => number === errno)?.[2] ?? `unknown error ${errno}`;
+  return rowOf(errno)?.[2] ?? `unknown error ${errno}`;
 }

@@ -9,6 +9,7 @@
  */
 import { cString, decodeBytes } from "./bytes.ts";
 import { check } from "./call.ts";
+import { numbersIn } from "./directory_entries.ts";
 import { libc } from "./libc.ts";
 
 const AT_FDCWD = -100;
@@ -40,9 +41,7 @@ function descriptors(): number[] {
   const read = libc.getdents64(SYS_getdents64, fd, buffer, buffer.length);
   const length = check("getdents64", args, read);
   check("close", { fd }, libc.close(fd));
-  // What looks like a number may be part of an inode's: once is enough, and not all are open.
-  const names = decodeBytes(buffer.subarray(0, length)).matchAll(/(\d+)\0/g);
-  return [...new Set([...names].map(([, name]) => Number(name)))].filter((each) => each > 2);
+  return numbersIn(buffer, length).filter((each) => each > 2);
 }
 
 function isEpoll(fd: number): boolean {

@@ -12,6 +12,7 @@
 
 import { cString, decodeBytes } from "./bytes.ts";
 import { type CallArgs, check, checkUnless } from "./call.ts";
+import { numbersIn } from "./directory_entries.ts";
 import { addressOf, libc } from "./libc.ts";
 import { defineStruct } from "./struct.ts";
 
@@ -59,24 +60,26 @@ function readProc(path: string): string | undefined {
     libc.openat(AT_FDCWD, cString(path), O_CLOEXEC, 0),
   );
   if (fd === undefined) return undefined;
-  const chunks: string[] = [];
+  let text = "";
   const buffer = new Uint8Array(16384);
   for (;;) {
     const length = checkUnless("read", ["ESRCH"], { fd }, libc.read(fd, buffer, buffer.length));
     if (length === undefined || length === 0) break;
-    chunks.push(decodeBytes(buffer.subarray(0, length)));
+    text += decodeBytes(buffer.subarray(0, length));
   }
   check("close", { fd }, libc.close(fd));
-  return chunks.join("");
+  return text;
 }
 
 /** Lets the JIT's mapping pass on to children (madvise(2)). Once a process. */
 function prepareFork(): void {
   if (prepared) return;
   const maps = readProc("/proc/self/maps") ?? "";
-  for (const [, start, end] of maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rwxp /gm)) {
-    const from = Number.parseInt(start as string, 16);
-    const length = Number.parseInt(end as string, 16) - from;
+  for (let at = maps.indexOf(" rwxp "); at >= 0; at = maps.indexOf(" rwxp ", at + 1)) {
+    const range = maps.slice(maps.lastIndexOf("\n", at) + 1, at);
+    const dash = range.indexOf("-");
+    const from = Number.parseInt(range.slice(0, dash), 16);
+    const length = Number.parseInt(range.slice(dash + 1), 16) - from;
     check("madvise", { from, length }, libc.madvise(from, length, MADV_DOFORK));
   }
   prepared = true;
@@ -115,15 +118,14 @@ function otherThreads(): number[] {
     libc.getdents64(SYS_getdents64, fd, buffer, buffer.length),
   );
   check("close", { fd }, libc.close(fd));
-  const names = decodeBytes(buffer.subarray(0, length)).matchAll(/(\d+)\0/g);
   const first = libc.getpid(); // process.pid is what the process had that we were forked from
-  return [...names].map(([, name]) => Number(name)).filter((id) => id !== first);
+  return numbersIn(buffer, length).filter((id) => id !== first);
 }
 
 /** Whether a thread runs, or would if it had a processor or were not being traced (proc_pid_stat(5), field 3). */
 function isAtWork(thread: number): boolean {
   const stat = readProc(`/proc/self/task/${thread}/stat`) ?? "";
-  return /\) [RDTt] /.test(stat);
+  return "RDTt".includes(stat.charAt(stat.lastIndexOf(")") + 2) || "-");
 }
 
 /**

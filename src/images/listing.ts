@@ -1,9 +1,17 @@
 /** `mydocker images` and `tag`. */
-import { MydockerError } from "../errors.ts";
+import { MydockerError, NotFoundError } from "../errors.ts";
 import { SysError } from "../ffi/call.ts";
+import { type ImageFilter, readFilters, timeMade } from "./filters.ts";
 import type { Image } from "./image.ts";
 import { listNames, writeName } from "./names.ts";
-import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
+import {
+  familiarReference,
+  formatReference,
+  InvalidReferenceError,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "./reference.ts";
 import type { ImageStore } from "./store.ts";
 
 /** An image with its names and its size, all read at once. */
@@ -23,8 +31,17 @@ export interface ImageListing {
   readonly problems: readonly MydockerError[];
 }
 
-/** All images that are here. A damaged one becomes a problem, and harms no other. */
-export function listImages(store: ImageStore): ImageListing {
+/**
+ * The images that are here, or those of them that meet all filters. A damaged one becomes a
+ * problem, and harms no other.
+ * @throws {MydockerError} for a filter that there is not, or that names an image that is not here
+ */
+export function listImages(store: ImageStore, filters: readonly ImageFilter[] = []): ImageListing {
+  const conditions = readFilters(filters, (name) => {
+    const image = store.resolve(name);
+    if (image === undefined) throw noSuchImage(name);
+    return timeMade(image.created);
+  });
   const images: ListedImage[] = [];
   const problems: MydockerError[] = [];
   const note = (error: unknown) => {
@@ -35,23 +52,40 @@ export function listImages(store: ImageStore): ImageListing {
   };
   const listed = listNames(store.layout);
   listed.problems.forEach(note);
+  const references = Map.groupBy(listed.names, ({ id }) => id);
   for (const id of store.ids()) {
     try {
+      const names = conditions.names(
+        (references.get(id) ?? [])
+          .map(({ reference }) => [formatReference(reference), reference] as const)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([, reference]) => reference),
+      );
+      if (names === undefined) continue;
       const image = store.get(id);
       // Removed since we looked.
-      if (image === undefined) continue;
-      const references = listed.names
-        .filter((name) => name.id === id)
-        .map((name) => name.reference)
-        .sort((a, b) => (formatReference(a) < formatReference(b) ? -1 : 1));
-      images.push({ image, references, size: image.size });
+      if (image === undefined || !conditions.accepts(image)) continue;
+      images.push({ image, references: names, size: image.size });
     } catch (error) {
       note(error);
     }
   }
-  const time = ({ image }: ListedImage) => Date.parse(image.created) || 0;
+  const times = new Map(images.map(({ image }) => [image, timeMade(image.created)]));
+  const time = ({ image }: ListedImage) => times.get(image) ?? 0;
   images.sort((a, b) => time(b) - time(a) || (a.image.id < b.image.id ? -1 : 1));
   return { images, problems };
+}
+
+/** What a person asked for is not here, in Docker's words. */
+export function noSuchImage(text: string): NotFoundError {
+  let shown = text;
+  try {
+    if (!/^(?:sha256:)?[a-f0-9]{64}$/.test(text))
+      shown = familiarReference(withDefaultTag(parseReference(text)));
+  } catch (error) {
+    if (!(error instanceof InvalidReferenceError)) throw error;
+  }
+  return new NotFoundError(`No such image: ${shown}`);
 }
 
 /**
@@ -67,8 +101,7 @@ export function tagImage(store: ImageStore, source: string, name: string): Refer
     throw new MydockerError("refusing to create a tag with a digest reference");
   const image = store.resolve(source);
   using held = image === undefined ? undefined : store.hold(image.id);
-  if (image === undefined || held === undefined)
-    throw new MydockerError(`No such image: ${source}`);
+  if (image === undefined || held === undefined) throw noSuchImage(source);
   using staging = store.stage();
   writeName(store.layout, staging, { id: image.id, reference, embedded: false });
   return reference;

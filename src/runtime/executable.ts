@@ -1,7 +1,7 @@
 /** Finding the container's command, and saying why it does not start. Runs inside the container's root. */
 import { decodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
-import { E, errnoText } from "../ffi/errno.ts";
+import { errnoCode, errnoText } from "../ffi/errno.ts";
 import { close, O, open, read } from "../linux/fd.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, type Stat, statIfExists } from "../linux/file.ts";
 import { quote } from "../quote.ts";
@@ -169,7 +169,7 @@ export function explainExec(
   if (problem !== undefined) return { problem, exitCode };
   const number = Math.abs(errno);
   const why =
-    unknownFormat === true && number === E.ENOEXEC
+    unknownFormat === true && errnoCode(number) === "ENOEXEC"
       ? "exec format error: neither an ELF file nor a script with a #! line"
       : errnoText(number);
   return { problem: `${subject}: ${why}`, exitCode };

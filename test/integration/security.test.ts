@@ -416,7 +416,11 @@ describe("linux.seccomp of config.json", () => {
   // Seen to fail with nobody told of the listener of a process that joins: mkdir(2) is ENOSYS then.
   testIf([program("gcc")], "asks whoever listens at listenerPath for exec, too", async () => {
     const listenerPath = join(engine.directory("agents"), "socket");
-    const bundle = await makeBundle(engine, "joined", asking(listenerPath, "exec sleep 1000 >&- 2>&-"));
+    const bundle = await makeBundle(
+      engine,
+      "joined",
+      asking(listenerPath, "exec sleep 1000 >&- 2>&-"),
+    );
     const oci = (...args: string[]) =>
       engine.call(["oci", "--root", join(engine.folder, "oci"), ...args]);
     try {

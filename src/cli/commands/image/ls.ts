@@ -1,12 +1,24 @@
 import { defineCommand, requireRoot } from "../../command.ts";
 import { formatRows, tableFormat } from "../../format.ts";
-import { IMAGE_FORMAT, IMAGE_HEADINGS, imageRows } from "../../image_rows.ts";
+import { IMAGE_DIGEST_FORMAT, IMAGE_FORMAT, IMAGE_HEADINGS, imageRows } from "../../image_rows.ts";
 import { print } from "../../output.ts";
 import { reportError } from "../../report.ts";
+import { type Filter, parseFilter } from "../../values/filter.ts";
+import { parseTimestamp } from "../../values/timestamp.ts";
 
 /** `mydocker images`. */
 export const command = defineCommand({
   options: {
+    all: { type: "boolean", short: "a", description: "As without: no image is hidden" },
+    digests: { type: "boolean", description: "Show the digests of names, too" },
+    filter: {
+      type: "list",
+      short: "f",
+      value: "filter",
+      description:
+        "Only those with dangling=BOOL, label=KEY[=VALUE], reference=PATTERN, before=IMAGE, since=IMAGE or until=TIME",
+      parse: parseFilter,
+    },
     format: {
       type: "value",
       value: "format",
@@ -17,7 +29,7 @@ export const command = defineCommand({
     quiet: { type: "boolean", short: "q", description: "Show only the ids" },
   },
   positionals: { usage: "[REPOSITORY[:TAG]]", min: 0, max: 1, complete: "image" },
-  rules: { later: { all: "a", digests: "", filter: "f", tree: "" } },
+  rules: { later: { tree: "" } },
   async run({ values, positionals: [wanted] }) {
     requireRoot("mydocker images");
     const { listImages } = await import("../../../images/listing.ts");
@@ -25,17 +37,24 @@ export const command = defineCommand({
     const { statePaths } = await import("../../../paths.ts");
     const { recover } = await import("../../../engine/recovery.ts");
     recover(statePaths());
-    const { images, problems } = listImages(openImageStore(statePaths().root));
-    const rows = images
-      .flatMap((image) => imageRows(image, Date.now(), values["no-trunc"]))
-      .filter(
-        ({ Repository, Tag }) =>
-          wanted === undefined || wanted === Repository || wanted === `${Repository}:${Tag}`,
-      );
-    const ids = [...new Map(rows.map((row) => [row.ID, row])).values()];
-    const format = values.quiet ? "{{.ID}}" : tableFormat(values.format, IMAGE_FORMAT);
-    await print(formatRows(format, values.quiet ? ids : rows, IMAGE_HEADINGS));
+    const filters = values.filter.map(withTime);
+    if (wanted !== undefined) filters.push({ name: "reference", value: wanted });
+    const { images, problems } = listImages(openImageStore(statePaths().root), filters);
+    const usual = values.digests ? IMAGE_DIGEST_FORMAT : IMAGE_FORMAT;
+    const format = values.quiet ? "{{.ID}}" : tableFormat(values.format, usual);
+    const options = {
+      now: Date.now(),
+      whole: values["no-trunc"],
+      digests: values.digests || format.includes("{{.Digest}}"),
+    };
+    const rows = images.flatMap((image) => imageRows(image, options));
+    await print(formatRows(format, rows, IMAGE_HEADINGS));
     for (const problem of problems) reportError(problem);
     return problems.length === 0 ? 0 : 1;
   },
 });
+
+/** A time becomes seconds since 1970, which is what the store understands. */
+function withTime({ name, value }: Filter): Filter {
+  return name === "until" ? { name, value: String(parseTimestamp(value) / 1000) } : { name, value };
+}
