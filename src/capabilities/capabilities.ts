@@ -73,28 +73,36 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
 
 /** A set of names as the kernel's bits. Names it does not know are left out. */
 export function capabilityBits(names: readonly string[]): bigint {
-  let bits = 0n;
+  // Numbers in the loop, here and below: it runs many times for every container, a bigint is an object each.
+  let [low, high] = [0, 0];
   for (const name of names) {
     const number = (CAPABILITIES as readonly string[]).indexOf(name);
-    if (number >= 0) bits |= 1n << BigInt(number);
+    if (number >= 32) high |= 1 << (number - 32);
+    else if (number >= 0) low |= 1 << number;
   }
-  return bits;
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
+
+const halves = (bits: bigint): [low: number, high: number] => [
+  Number(bits & 0xffffffffn),
+  Number(bits >> 32n),
+];
+
+const hasBit = (low: number, high: number, number: number): boolean =>
+  (number < 32 ? low & (1 << number) : high & (1 << (number - 32))) !== 0;
 
 /** Names in a set of bits. */
 export function capabilityNames(bits: bigint): string[] {
-  return CAPABILITIES.filter((_, number) => (bits & (1n << BigInt(number))) !== 0n);
+  const [low, high] = halves(bits);
+  return CAPABILITIES.filter((_, number) => hasBit(low, high, number));
 }
 
 /** Drops every capability that is not in `bounding` from the bounding set. Needs CAP_SETPCAP, so before credentials change. */
 export function limitBounding(bounding: bigint): void {
-  // Numbers, not bits of a bigint, in the loop: it runs for every container (unknown names of a
-  // newer kernel included, up to the number that it refuses).
-  const low = Number(bounding & 0xffffffffn);
-  const high = Number(bounding >> 32n);
+  const [low, high] = halves(bounding);
+  // Unknown names of a newer kernel included, up to the number that it refuses.
   for (let number = 0; number < 64; number++) {
-    const kept = number < 32 ? low & (1 << number) : high & (1 << (number - 32));
-    if (kept !== 0) continue;
+    if (hasBit(low, high, number)) continue;
     if (!dropBoundingCapability(number)) return; // past the kernel's last capability
   }
 }

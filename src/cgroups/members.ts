@@ -33,11 +33,13 @@ export function candidates(layout: CgroupLayout, location: CgroupLocation): Memb
     const directory = directoryIn(layout.v2);
     return [{ hierarchy: layout.v2, directory, controllers: V2_CONTROLLERS }];
   }
-  return layout.v1.flatMap((hierarchy) => {
+  const members: Member[] = [];
+  for (const hierarchy of layout.v1) {
     const controllers = V1_CONTROLLERS.filter(({ name }) => hierarchy.controllers.includes(name));
-    if (controllers.length === 0) return [];
-    return [{ hierarchy, directory: directoryIn(hierarchy), controllers }];
-  });
+    if (controllers.length > 0)
+      members.push({ hierarchy, directory: directoryIn(hierarchy), controllers });
+  }
+  return members;
 }
 
 /**

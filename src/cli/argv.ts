@@ -30,8 +30,18 @@ export interface ParsedCommandLine<T extends OptionTable> {
 
 /** Words that Go's strconv.ParseBool takes. */
 const BOOLEANS: Readonly<Record<string, boolean>> = {
-  ...Object.fromEntries(["1", "t", "T", "true", "True", "TRUE"].map((word) => [word, true])),
-  ...Object.fromEntries(["0", "f", "F", "false", "False", "FALSE"].map((word) => [word, false])),
+  1: true,
+  t: true,
+  T: true,
+  true: true,
+  True: true,
+  TRUE: true,
+  0: false,
+  f: false,
+  F: false,
+  false: false,
+  False: false,
+  FALSE: false,
 };
 
 /** @throws {UsageError} for anything the table does not allow */
@@ -45,7 +55,7 @@ export function parseCommandLine<const T extends OptionTable>(
   parser.checkConflicts();
   return {
     // The parser fills exactly what Values<T> says of the table, which the compiler cannot see.
-    values: Object.fromEntries(parser.values) as Values<T>,
+    values: parser.values as Values<T>,
     positionals: parser.positionals,
     given: parser.given,
     help: parser.help,
@@ -53,7 +63,7 @@ export function parseCommandLine<const T extends OptionTable>(
 }
 
 class Parser {
-  readonly values = new Map<string, unknown>();
+  readonly values: Record<string, unknown> = {};
   readonly positionals: string[] = [];
   readonly given = new Set<string>();
   help = false;
@@ -72,8 +82,8 @@ class Parser {
       if (option.alias !== undefined) this.#long.set(option.alias, name);
       if (option.short !== undefined) this.#short.set(option.short, name);
       if (option.seed !== undefined) this.#seed.set(option.seed, name);
-      if (option.type === "boolean") this.values.set(name, option.default ?? false);
-      else if (option.type === "list") this.values.set(name, []);
+      if (option.type === "boolean") this.values[name] = option.default ?? false;
+      else if (option.type === "list") this.values[name] = [];
     }
   }
 
@@ -157,18 +167,18 @@ class Parser {
     const option = this.table[name] as Option;
     this.given.add(name);
     if (option.type === "boolean") {
-      this.values.set(name, value === undefined || parseBoolean(name, option, value));
+      this.values[name] = value === undefined || parseBoolean(name, option, value);
       return;
     }
     const text = value ?? this.#rest[this.#at++];
     if (text === undefined) throw new UsageError(`flag needs an argument: ${spelling}`);
     if (option.type === "value" && option.unsetByEmpty && text === "") {
-      this.values.delete(name);
+      delete this.values[name];
       return;
     }
     const result = parseValue(name, option, text);
-    if (option.type === "list") (this.values.get(name) as unknown[]).push(result);
-    else this.values.set(name, result);
+    if (option.type === "list") (this.values[name] as unknown[]).push(result);
+    else this.values[name] = result;
   }
 }
 

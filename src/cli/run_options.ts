@@ -97,17 +97,18 @@ export function composeEnvironment(files: readonly string[], given: readonly str
     return value === undefined ? entry : `${entry}=${value}`;
   };
   // A file's NAME that is not set here is no variable; of -e it is one to take away.
-  const fromFiles = files
-    .flatMap(readPairs)
-    .map(passOn)
-    .filter((entry) => entry.includes("="));
-  return [...fromFiles, ...given.map(passOn)];
+  const entries: string[] = [];
+  for (const file of files) {
+    for (const entry of readPairs(file).map(passOn)) if (entry.includes("=")) entries.push(entry);
+  }
+  return [...entries, ...given.map(passOn)];
 }
 
 function composeLabels(
   files: readonly string[],
   given: readonly (readonly [string, string])[],
 ): Readonly<Record<string, string>> {
+  if (files.length === 0 && given.length === 0) return {};
   return Object.fromEntries([...files.flatMap(readPairs).map(parseLabel), ...given]);
 }
 

@@ -26,6 +26,7 @@ const SURNAMES =
 
 /** adjective_surname. The caller sees to it that it is free. */
 export function generateName(): string {
-  const [a = 0, b = 0] = crypto.getRandomValues(new Uint32Array(2));
+  const numbers = crypto.getRandomValues(new Uint32Array(2));
+  const [a, b] = [numbers[0] as number, numbers[1] as number];
   return `${ADJECTIVES[a % ADJECTIVES.length]}_${SURNAMES[b % SURNAMES.length]}`;
 }

@@ -141,7 +141,7 @@ class ForegroundSession {
       if (loopReady) await turnEventLoop();
       if (status === undefined) {
         this.#passSignals();
-      } else if (this.#outputs.every((pump) => pump.done) || this.#options.signals.take()) {
+      } else if (!this.#outputs.some((pump) => !pump.done) || this.#options.signals.take()) {
         break; // all is written, or nobody wants to wait for a reader that does not read
       }
     }
@@ -164,13 +164,13 @@ class ForegroundSession {
     const now = leftover && interests.some(({ events }) => events === POLLIN);
     const terminals = this.#terminals.map((fd) => ({ fd, events: 0, revents: 0 }));
     poll([process, loop, ...interests, ...terminals], now ? 0 : this.#timeout(loop.fd === -1));
-    interests.forEach(({ revents, events }, index) => {
+    for (const [index, { revents, events }] of interests.entries()) {
       if (revents !== 0 || (leftover && events === POLLIN)) (pumps[index] as Pump).step();
-    });
+    }
     if (this.#input?.done === true) this.#inputEnded(this.#input);
-    this.#outputs.forEach((pump, index) => {
+    for (const [index, pump] of this.#outputs.entries()) {
       if (pump.sinkError !== undefined) this.#outputFailed(pump, pump.sinkError, index);
-    });
+    }
     if (terminals.some(({ revents }) => revents !== 0)) this.#terminalLost(); // POLLHUP, which needs no asking
     if (this.#deadline !== undefined && Date.now() >= this.#deadline) this.#kill();
     return { ended: process.revents !== 0, loopReady: loop.fd === -1 || loop.revents !== 0 };

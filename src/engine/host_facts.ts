@@ -41,7 +41,8 @@ export function hostName(): string {
 /** How many processors this machine may have: one more than the highest number in sysfs. */
 export function possibleProcessors(): number {
   const list = ifExists(() => readFile("/sys/devices/system/cpu/possible")) ?? "0";
-  return Number(/(\d+)\s*$/.exec(list)?.[1] ?? 0) + 1;
+  const last = list.slice(Math.max(list.lastIndexOf("-"), list.lastIndexOf(",")) + 1);
+  return Number(last) + 1;
 }
 
 /** Part of every container's own /dev, or none of a container's business. */

@@ -98,6 +98,9 @@ export function wouldEnd(pid: number, signal: number): boolean {
 
 /** A mask of signals in /proc/PID/status (proc_pid_status(5)); bit n-1 is signal n. */
 function signalMask(status: string, field: string): bigint {
-  const mask = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0";
-  return BigInt(`0x${mask}`);
+  const key = `\n${field}:\t`;
+  const start = status.indexOf(key);
+  if (start < 0) return 0n;
+  const from = start + key.length;
+  return BigInt(`0x${status.slice(from, status.indexOf("\n", from))}`);
 }

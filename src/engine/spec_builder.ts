@@ -187,11 +187,10 @@ const isOpen = ({ privileged, unconfinedPaths }: RunOptions): boolean =>
   privileged || unconfinedPaths === true;
 
 function maskedPaths(processors: number): string[] {
-  const throttles = Array.from(
-    { length: processors },
-    (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,
-  );
-  return [...MASKED_PATHS, ...throttles];
+  const paths: string[] = [...MASKED_PATHS];
+  for (let cpu = 0; cpu < processors; cpu++)
+    paths.push(`/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`);
+  return paths;
 }
 
 /**

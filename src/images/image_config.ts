@@ -61,7 +61,7 @@ export class InvalidImageConfigError extends MydockerError {
 
 type Check = (value: unknown) => boolean;
 const isString: Check = (value) => typeof value === "string";
-const isStrings: Check = (value) => Array.isArray(value) && value.every(isString);
+const isStrings: Check = (value) => Array.isArray(value) && !value.some((each) => !isString(each));
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isSet: Check = isObject;

@@ -271,10 +271,10 @@ const pollfd = defineStruct({ fd: "i32", events: "i16", revents: "i16" });
 /** poll(2). @param timeout milliseconds, -1 for ever. @returns the count of ready entries; 0 after a signal or the time-out */
 export function poll(entries: PollEntry[], timeout: number): number {
   const set = pollfd.alloc(Math.max(1, entries.length));
-  entries.forEach((entry, index) => {
+  for (const [index, entry] of entries.entries()) {
     pollfd.set(set, "fd", entry.fd, index);
     pollfd.set(set, "events", entry.events, index);
-  });
+  }
   let ready: number;
   try {
     ready = check("poll", () => ({ timeout }), libc.poll(set, entries.length, timeout));
@@ -282,9 +282,8 @@ export function poll(entries: PollEntry[], timeout: number): number {
     if (error instanceof Error && "code" in error && error.code === "EINTR") ready = 0;
     else throw error;
   }
-  entries.forEach((entry, index) => {
+  for (const [index, entry] of entries.entries())
     entry.revents = ready === 0 ? 0 : pollfd.get(set, "revents", index);
-  });
   return ready;
 }
 

@@ -355,7 +355,7 @@ export function getcwd(): string {
 
 /** Reads from a descriptor to its end, at most `limit` bytes. */
 export function readToEnd(fd: number, limit = 1 << 30): Uint8Array {
-  let buffer = new Uint8Array(16384);
+  let buffer = new Uint8Array(4096); // more than most files of procfs have
   let length = 0;
   for (;;) {
     if (length === buffer.length) {

@@ -106,9 +106,7 @@ export interface StringVector {
 export function stringVector(values: readonly string[]): StringVector {
   const strings = values.map(cString);
   const pointers = new BigUint64Array(values.length + 1);
-  strings.forEach((bytes, index) => {
-    pointers[index] = BigInt(addressOf(bytes));
-  });
+  for (const [index, bytes] of strings.entries()) pointers[index] = BigInt(addressOf(bytes));
   return { strings, pointers };
 }
 
@@ -279,7 +277,7 @@ export const umask = (mask: number): number => libc.umask(mask);
 
 /** setgroups(2), then setresgid(2), then setresuid(2): the order that cannot leave a privileged group behind. */
 export function setCredentials(uid: number, gid: number, groups: readonly number[]): void {
-  const list = Uint32Array.from([...groups, 0]);
+  const list = new Uint32Array([...groups, 0]);
   check(
     "setgroups",
     () => ({ groups: groups.join(",") }),

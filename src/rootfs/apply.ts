@@ -102,7 +102,9 @@ export function cloneMappedSources(ops: readonly MountOp[]): readonly MountOp[] 
 
 /** Descriptors of trees that {@link cloneMappedSources} has copied. */
 export function mappedSources(ops: readonly MountOp[]): number[] {
-  return ops.flatMap((op) => (op.op === "bind" && op.tree !== undefined ? [op.tree] : []));
+  const trees: number[] = [];
+  for (const op of ops) if (op.op === "bind" && op.tree !== undefined) trees.push(op.tree);
+  return trees;
 }
 
 function cloneBindSource(op: BindOp): number {

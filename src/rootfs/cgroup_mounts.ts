@@ -55,11 +55,11 @@ export function planCgroupMount(
       : { destination: at, type: "bind", source: directory, options: ["bind", ...options] };
   });
   // Programs look for a controller by its name alone, wherever it is mounted together with others.
-  const links = facts.hierarchies.flatMap(({ name }) =>
-    name.includes(",")
-      ? name.split(",").map((to) => ({ path: `${destination}/${to}`, to: name }))
-      : [],
-  );
+  const links: { path: string; to: string }[] = [];
+  for (const { name } of facts.hierarchies) {
+    if (!name.includes(",")) continue;
+    for (const to of name.split(",")) links.push({ path: `${destination}/${to}`, to: name });
+  }
   const top = {
     destination,
     type: "tmpfs",

@@ -175,7 +175,9 @@ export function treeChanges(
   for (const { type, recursive: all } of steps) {
     changes.push({ propagation: type, recursive: all && wholeTree });
   }
-  return changes.reduce<MountChange[]>(merge, []);
+  let merged: MountChange[] = [];
+  for (const change of changes) merged = merge(merged, change);
+  return merged;
 }
 
 /**
@@ -191,7 +193,7 @@ function propagationSteps({ propagation: types }: ParsedOptions, wholeTree: bool
 
 /** Two changes that go together become one call. */
 function merge(done: MountChange[], next: MountChange): MountChange[] {
-  const last = done.at(-1);
+  const last = done[done.length - 1];
   const isEmpty = last !== undefined && !last.set && !last.clear && !last.propagation;
   if (isEmpty) return [...done.slice(0, -1), next];
   if (last === undefined || last.propagation !== undefined || last.recursive !== next.recursive)

@@ -115,16 +115,20 @@ function parseId(text: string): number | undefined {
 
 /** Lines of passwd(5); what is malformed is left out. */
 export function parsePasswd(text: string): PasswdEntry[] {
-  return fields(text).flatMap(([name = "", , uid = "", gid = "", , home = ""]) =>
-    isId(uid) && isId(gid) ? [{ name, uid: Number(uid), gid: Number(gid), home }] : [],
-  );
+  const entries: PasswdEntry[] = [];
+  for (const [name = "", , uid = "", gid = "", , home = ""] of fields(text)) {
+    if (isId(uid) && isId(gid)) entries.push({ name, uid: Number(uid), gid: Number(gid), home });
+  }
+  return entries;
 }
 
 /** Lines of group(5); what is malformed is left out. */
 export function parseGroup(text: string): GroupEntry[] {
-  return fields(text).flatMap(([name = "", , gid = "", members = ""]) =>
-    isId(gid) ? [{ name, gid: Number(gid), members: members.split(",") }] : [],
-  );
+  const entries: GroupEntry[] = [];
+  for (const [name = "", , gid = "", members = ""] of fields(text)) {
+    if (isId(gid)) entries.push({ name, gid: Number(gid), members: members.split(",") });
+  }
+  return entries;
 }
 
 const isId = (text: string): boolean => /^\d{1,10}$/.test(text) && Number(text) <= MAX_ID;

@@ -115,8 +115,6 @@ function image(words: readonly number[]): Uint8Array {
   put(120, 4, 0x6474e551); // PT_GNU_STACK
   put(124, 4, 6); // PF_R | PF_W
   bytes.set(code, HEADERS);
-  words.forEach((word, index) => {
-    put(HEADERS + code.length + 4 * index, 4, word);
-  });
+  for (const [index, word] of words.entries()) put(HEADERS + code.length + 4 * index, 4, word);
   return bytes;
 }

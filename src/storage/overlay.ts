@@ -40,10 +40,10 @@ export function planOverlay(lower: readonly string[], directory: string): Option
 export function planLower(lower: readonly string[]): OptionPiece[] {
   const pieces: OptionPiece[] = ["lowerdir="];
   // overlayfs wants the highest first.
-  lower.toReversed().forEach((path, index) => {
+  for (let index = lower.length - 1; index >= 0; index--) {
+    pieces.push({ directory: lower[index] as string });
     if (index > 0) pieces.push(":");
-    pieces.push({ directory: path });
-  });
+  }
   return pieces;
 }
 

@@ -124,7 +124,7 @@ function plan({ devices = [] }: Resources, current: ReadCurrent, isNew?: boolean
 
 /** Rules that restrict nothing need no cgroup: where one is, it is the parent's. */
 function concerns({ devices = [] }: Resources): boolean {
-  const last = devices.at(-1);
+  const last = devices[devices.length - 1];
   if (last === undefined) return false;
   const { allow, type = "a", major = -1, minor = -1, access = "rwm" } = last;
   const everything = type === "a" && major === -1 && minor === -1;
