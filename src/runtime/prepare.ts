@@ -1,4 +1,6 @@
 /** The part of init that works with the host still in sight: namespaces, mounts, kernel parameters. */
+import { MydockerError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
 import { AT_FDCWD, close, fdPath, O, open } from "../linux/fd.ts";
 import { chdir, chroot, fchdir, writeControl } from "../linux/file.ts";
 import {
@@ -50,7 +52,7 @@ export function openHostTrees(plan: InitPlan): HostTrees {
 /** Mounts what is the container's own. @returns what {@link finishRoot} goes on with */
 export function beginRoot(plan: InitPlan, trees: HostTrees): Waiting {
   const { sources } = trees;
-  mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
+  explained(IN_CHROOT, () => mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE));
   const rootFd = attachRoot(plan, trees);
   const rootfs = new RootfsBuilder(rootFd);
   rootfs.apply(plan.mounts.slice(0, plan.lateFrom), sources);
@@ -147,10 +149,26 @@ function changeRoot(change: Parameters<typeof mountSetAttributes>[1]): void {
   close(root);
 }
 
+const IN_CHROOT =
+  "the root directory is that of a chroot and no mount, so its mounts cannot be kept apart: mount it on itself (mount --bind DIR DIR) before chroot DIR";
+const IN_INITRAMFS =
+  "pivot_root: the root directory is the initial ramfs, which cannot be left: use switch_root first, or --no-pivot of the OCI runtime";
+
+/** Says what EINVAL means for a call whose arguments are known to be right. */
+function explained(message: string, call: () => void): void {
+  try {
+    call();
+  } catch (cause) {
+    if (!isErrno(cause, "EINVAL")) throw cause;
+    throw new MydockerError(message, { cause });
+  }
+}
+
 function pivot(rootFd: number): void {
   const oldRoot = open("/", O.O_PATH | O.O_DIRECTORY);
   fchdir(rootFd);
-  pivotRoot(".", "."); // stacks the old root on the new one: no directory is needed for it
+  // Stacks the old root on the new one: no directory is needed for it.
+  explained(IN_INITRAMFS, () => pivotRoot(".", "."));
   fchdir(oldRoot);
   umount(".", MNT_DETACH);
   close(oldRoot);

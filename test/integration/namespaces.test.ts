@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { isUnified } from "../helpers/container_facts.ts";
+import { program, testIf } from "../helpers/requires.ts";
 
 const engine = useEngine();
 
@@ -210,6 +211,25 @@ describe("--sysctl", () => {
     expect(err).toContain("ip_default_ttl");
     expect(err).toContain("invalid argument");
   });
+});
+
+// A chroot's directory is no mount, whose propagation could be changed (mount(2), EINVAL).
+testIf([program("unshare")], "in a chroot it runs, or says what the chroot lacks", async () => {
+  const directory = engine.directory("chroot");
+  const run = (prepare: string) =>
+    engine.bash(`exec unshare -m --propagation private bash -ec '
+      cd ${directory}; ${prepare}; cd ${directory}
+      mkdir -p bin dev lib lib64 proc run sys tmp var
+      for part in dev lib lib64 proc sys; do mount --rbind /$part $part; done
+      for part in run tmp var; do mount -t tmpfs tmpfs $part; done
+      cp --reflink=auto "$MYDOCKER" bin/mydocker
+      unset MYDOCKER_ROOT MYDOCKER_RUN
+      exec chroot . /bin/mydocker run --rm --network none busybox echo here'`);
+  const without = await run("true");
+  expect(without).toMatchObject({ exitCode: 125, out: "" });
+  expect(without.err).toContain("the root directory is that of a chroot and no mount");
+  const mounted = await run(`mount --bind ${directory} ${directory}`);
+  expect(mounted).toMatchObject({ exitCode: 0, out: "here", err: "" });
 });
 
 leavesNothingBehind(engine);
