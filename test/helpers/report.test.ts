@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { countResults, formatCounts, sumCounts } from "./report.ts";
+import { countResults, formatCounts, parseCounts, sumCounts } from "./report.ts";
 
 const OK = { exitCode: 0, signal: null };
 const report = (tests: number, failures: number, skipped: number) =>
@@ -79,4 +79,16 @@ describe("bun's JUnit report", () => {
       expect((await run(`${three} test("c", () => { ${end} });`)).failed).toBe(1);
     }
   });
+});
+
+test("a last line is read back, and nothing else", () => {
+  const counts = { passed: 12, failed: 0, skipped: 3 };
+  expect(parseCounts(formatCounts(counts))).toEqual(counts);
+  for (const line of [
+    "",
+    "12 passed",
+    " 12 passed, 0 failed, 3 skipped",
+    "x passed, 0 failed, 3 skipped",
+  ])
+    expect(parseCounts(line)).toBeUndefined();
 });

@@ -24,6 +24,14 @@ export function formatCounts({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
+/** What {@link formatCounts} wrote. @returns undefined for any other line */
+export function parseCounts(line: string): Counts | undefined {
+  const found = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(line);
+  if (found === null) return undefined;
+  const [passed, failed, skipped] = found.slice(1).map(Number) as [number, number, number];
+  return { passed, failed, skipped };
+}
+
 /**
  * Counts one test file's results. A file that left no report, ran no test, or ended otherwise than
  * its report says (an error outside of tests, a crash after the last one) has failed.

@@ -65,6 +65,7 @@ export async function runMachine(options: MachineOptions): Promise<string> {
     ];
     const machine = Bun.spawn(
       [
+        ...["setpriv", "--pdeathsig", "KILL"], // it ends with us
         "qemu-system-x86_64",
         ...["-nodefaults", "-display", "none", "-no-reboot"],
         // AVX2, which the executable takes; without cmpxchg16b, which QEMU 7.2 does wrongly.
