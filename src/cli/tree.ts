@@ -217,6 +217,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "system",
+    name: "events",
+    top: "events",
+    description: "Show what happens, and what has happened",
+    load: () => import("./commands/system/events.ts"),
+  },
+  {
+    group: "system",
     name: "doctor",
     top: "doctor",
     description: "Check whether this machine can run containers",
@@ -241,7 +248,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder commit compose container cp diff events export load login logout network port pull push save search stats`.split(
+  `build builder commit compose container cp diff export load login logout network port pull push save search stats`.split(
     /\s+/,
   ),
 );

@@ -7,6 +7,7 @@ import { DEFAULT_DETACH_KEYS, DetachKeys, parseDetachKeys } from "./attach_keys.
 import { frameJson, say, TAG } from "./attach_protocol.ts";
 import { AttachSession } from "./attach_session.ts";
 import { ContainerStore } from "./container_store.ts";
+import { recordContainerEvent } from "./events.ts";
 import {
   type FoundContainer,
   findContainer,
@@ -45,8 +46,12 @@ export async function attachTo(
 ): Promise<number> {
   const found = findContainer(paths, reference);
   checkRuns(found);
+  recordContainerEvent(paths, recordOf(found), "attach");
   const code = await attend(found, options, () => connect(found, options));
-  if (code === undefined) throw new MydockerError("read escape sequence");
+  if (code === undefined) {
+    recordContainerEvent(paths, recordOf(found), "detach");
+    throw new MydockerError("read escape sequence");
+  }
   return code;
 }
 
@@ -66,7 +71,10 @@ export async function startAttached(
     isRunning
       ? connect(found, options)
       : startMonitor({ kind: "start", id: found.id, attach: { input: options.input } }).socket;
-  return (await attend(found, options, begin)) ?? 0;
+  recordContainerEvent(paths, recordOf(found), "attach");
+  const code = await attend(found, options, begin);
+  if (code === undefined) recordContainerEvent(paths, recordOf(found), "detach");
+  return code ?? 0;
 }
 
 /**

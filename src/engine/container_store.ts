@@ -196,6 +196,22 @@ export class ContainerStore {
     );
   }
 
+  /** The record with the name that it has by now: it may have been renamed since it was read. */
+  current(record: ContainerRecord): ContainerRecord {
+    if (readlinkIfLink(`${this.#names}/${record.name}`) === record.id) return record;
+    return this.readIfSound(record.id) ?? record;
+  }
+
+  /** {@link read} of one that may be damaged: undefined then. */
+  readIfSound(id: string): ContainerRecord | undefined {
+    try {
+      return this.read(id);
+    } catch (error) {
+      if (error instanceof DamagedContainerError) return undefined;
+      throw error;
+    }
+  }
+
   /** How it ended; undefined when it has not. @throws {DamagedContainerError} */
   readExit(id: string): ExitRecord | undefined {
     return readJson(`${this.directory(id)}/exit.json`, parseExitRecord);

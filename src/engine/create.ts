@@ -5,6 +5,7 @@ import { containerCgroup } from "./container_cgroup.ts";
 import { generateName, isContainerId, newContainerId } from "./container_id.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
+import { recordContainerEvent } from "./events.ts";
 import { claim, claimSilently, type Ownership } from "./ownership.ts";
 import type { RootChoice } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -53,11 +54,14 @@ export async function createContainer(
   undo.defer(() => ownership.release());
   let kept = false;
   let name: string | undefined;
+  let made: ContainerRecord | undefined;
   undo.defer(() => {
     if (kept) return;
+    const last = made === undefined ? undefined : store.current(made);
     removeOwnVolumes(paths, id, { options });
     // In the background it may be renamed meanwhile.
     store.remove(id, durable ? undefined : name);
+    if (last !== undefined) recordContainerEvent(paths, last, "destroy");
   });
   name = claimName(paths, store, options.name, id);
   const directory = store.makeDirectory(id);
@@ -75,6 +79,8 @@ export async function createContainer(
   store.writeRecord(record);
   createUpperLayer(directory);
   volumes?.makeVolumes(paths, record, root, durable);
+  made = record;
+  recordContainerEvent(paths, record, "create");
   return {
     paths,
     store,

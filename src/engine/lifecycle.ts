@@ -8,6 +8,7 @@ import { identify } from "../linux/process_identity.ts";
 import { log } from "../log.ts";
 import type { ExitRecord } from "./container_record.ts";
 import type { CreatedContainer } from "./create.ts";
+import { recordContainerEvent } from "./events.ts";
 import type { RunOptions } from "./run_options.ts";
 import type { RunningContainer } from "./start.ts";
 
@@ -53,7 +54,7 @@ export function writeIdFile(path: string, id: string, undo: DisposableStack): vo
 
 /** Says who runs, for `ps` and for whoever has to clean up after us. */
 export function announce(
-  { ownership, record }: CreatedContainer,
+  { ownership, paths, record }: CreatedContainer,
   { pid }: RunningContainer,
   startedAt: string,
 ): void {
@@ -62,6 +63,7 @@ export function announce(
   const { remove } = record.options;
   const { init: _, restarting: __, ...said } = ownership.record;
   ownership.update({ ...said, remove, process: { ...identity, startedAt } });
+  recordContainerEvent(paths, record, "start");
 }
 
 /** How it ended, now. */
@@ -78,14 +80,22 @@ export function exitOf(
   };
 }
 
-/** Writes down how it ended. */
-export function recordExit({ store, record }: CreatedContainer, exit: ExitRecord): void {
+/** Writes down how it ended, unless it is removed now, and tells who listens. */
+export function recordExit({ paths, store, record }: CreatedContainer, exit: ExitRecord): void {
   try {
-    store.writeExit(record.id, exit);
+    if (!record.options.remove) store.writeExit(record.id, exit);
   } catch (error) {
     // The command has ended as it has: its exit code counts, not ours.
     log.warn(`the end of container ${record.name} could not be recorded: ${describe(error)}`);
   }
+  const named = store.current(record);
+  const { exitCode, finishedAt, oomKilled, startedAt = finishedAt } = exit;
+  if (oomKilled) recordContainerEvent(paths, named, "oom");
+  const seconds = Math.max(0, Date.parse(finishedAt) - Date.parse(startedAt)) / 1000;
+  recordContainerEvent(paths, named, "die", {
+    execDuration: String(Math.floor(seconds)),
+    exitCode: String(exitCode),
+  });
 }
 
 /** The kernel says in no other way that a program does not fit into its limits (execve(2)). */

@@ -10,7 +10,9 @@ import type { Streams } from "../runtime/init_plan.ts";
 import type { Started } from "../runtime/launch.ts";
 import { LaunchError } from "../runtime/launch_error.ts";
 import type { Process, Spec } from "../runtime/spec.ts";
+import { newContainerId } from "./container_id.ts";
 import type { ContainerRecord } from "./container_record.ts";
+import { recordContainerEvent } from "./events.ts";
 import { type Pipes, superviseForeground } from "./foreground.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { imageConfigOf } from "./lifecycle_open.ts";
@@ -54,7 +56,7 @@ export async function execInContainer(
     throw new MydockerError("the input device is not a TTY");
   }
   using signals = new SignalQueue();
-  const { started, pipes } = await startIn(paths, reference, request);
+  const { started, pipes, sayEnd } = await startIn(paths, reference, request);
   using _raw = request.tty && request.interactive ? new RawTerminal(0) : undefined;
   const { code } = await superviseForeground({
     started,
@@ -65,6 +67,7 @@ export async function execInContainer(
     ownPidNamespace: false, // it is not the first one there: signals mean to it what they mean
     killRest: () => undefined,
   });
+  sayEnd(code);
   return code;
 }
 
@@ -73,6 +76,8 @@ export interface StartedExec {
   readonly started: Started;
   /** absent with a terminal, and when it is detached */
   readonly pipes?: Pipes;
+  /** Tells who listens for events that it has ended. */
+  readonly sayEnd: (exitCode: number) => void;
 }
 
 /** Starts a command in a container. @throws {MydockerError} see {@link execInContainer} */
@@ -94,10 +99,17 @@ export async function startIn(
   using streams = new DisposableStack();
   const spec: Spec = JSON.parse(readFile(found.store.configPath(found.id)));
   const { given, ours } = openStreams(request, spec, streams);
+  const execID = newContainerId();
+  const tell = (action: string, more?: Readonly<Record<string, string>>) =>
+    recordContainerEvent(paths, found.store.current(record), action, { execID, ...more });
+  const command = request.args.join(" ");
+  tell(`exec_create: ${command}`);
   const started = await start(found, record, first, { spec, request, given });
+  tell(`exec_start: ${command}`);
   for (const fd of given.stdio ?? []) close(fd);
   streams.move(); // ours stay open: they belong to whoever supervises it
-  return ours === undefined ? { started } : { started, pipes: ours };
+  const sayEnd = (exitCode: number) => tell("exec_die", { exitCode: String(exitCode) });
+  return { started, sayEnd, ...(ours === undefined ? {} : { pipes: ours }) };
 }
 
 interface Work {

@@ -6,6 +6,7 @@ import { containerCgroup } from "./container_cgroup.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
 import type { CreatedContainer } from "./create.ts";
+import { recordContainerEvent } from "./events.ts";
 import { claim, ownerOf } from "./ownership.ts";
 import type { ImageConfig } from "./spec_builder.ts";
 import { removeOwnVolumes } from "./volume_users.ts";
@@ -31,8 +32,10 @@ export function openContainer(paths: Paths, id: string, undo: DisposableStack): 
   let kept = !record.options.remove;
   undo.defer(() => {
     if (kept) return;
+    const last = store.current(record);
     removeOwnVolumes(paths, id, record);
     store.remove(id);
+    recordContainerEvent(paths, last, "destroy");
   });
   return {
     paths,

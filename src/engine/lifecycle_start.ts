@@ -5,6 +5,7 @@ import { umask } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
 import { frame, hear, say, TAG } from "./attach_protocol.ts";
 import { createContainer } from "./create.ts";
+import { recordContainerEvent } from "./events.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { cleanUp, writeIdFile } from "./lifecycle.ts";
 import {
@@ -95,6 +96,8 @@ function beginRestart({ paths, id }: FoundContainer): boolean {
 export function restartContainer(paths: Paths, reference: string, options: StopOptions): void {
   stopContainer(paths, reference, options);
   startInBackground(paths, reference);
+  const found = findContainer(paths, reference);
+  recordContainerEvent(paths, recordOf(found), "restart");
 }
 
 /**
@@ -124,4 +127,7 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
   store.syncRecord(id);
   store.releaseName(record.name, id);
   store.writeRecord({ ...record, name: wanted });
+  recordContainerEvent(paths, { ...record, name: wanted }, "rename", {
+    oldName: `/${record.name}`,
+  });
 }

@@ -8,7 +8,7 @@ import type { Paths } from "../paths.ts";
 import { type EndMessage, frame, hear, readJson, say, TAG } from "./attach_protocol.ts";
 import { thawIfFrozen } from "./container_cgroup.ts";
 import type { ContainerRecord } from "./container_record.ts";
-import { DamagedContainerError } from "./container_store.ts";
+import { recordContainerEvent } from "./events.ts";
 import {
   awaitRecord,
   type FoundContainer,
@@ -43,13 +43,17 @@ export interface StopOptions {
  */
 export function stopContainer(paths: Paths, reference: string, options: StopOptions): void {
   const found = findContainer(paths, reference);
-  const record = readableRecord(found);
+  // A damaged record keeps nobody from ending what it is about.
+  const record = found.store.readIfSound(found.id);
   if (mayRun(found) || restartsOf(record)) markStopped(found, record);
+  let ran = false;
   while (mayRun(found)) {
+    ran = true;
     if (isRestarting(found)) cancelRestart(found);
     else if (!stopProcess(found, record, options)) return;
   }
   awaitRecord(found);
+  if (ran) tell(found, "stop", {}, record);
 }
 
 /** Whether it runs, or will: of one whose end is not on record yet that is not known. */
@@ -105,11 +109,25 @@ function stopProcess(
   const timeout = options.timeout ?? record?.options.stopTimeout ?? STOP_TIMEOUT;
   // What the kernel drops (pid_namespaces(7)) it would be asked in vain: there is nothing to wait for.
   const isDropped = record?.options.pid !== "host" && isUnhandled(process.pid, signal);
-  process.signal(isDropped ? SIGNALS.SIGKILL : signal);
+  const send = (number: number) => {
+    process.signal(number);
+    tell(found, "kill", { signal: String(number) }, record);
+  };
+  send(isDropped ? SIGNALS.SIGKILL : signal);
   thawIfFrozen(process.cgroup); // one that is paused hears of it then
-  if (!process.awaitEnd(timeout < 0 ? -1 : timeout * 1000)) process.signal(SIGNALS.SIGKILL);
+  if (!isDropped && !process.awaitEnd(timeout < 0 ? -1 : timeout * 1000)) send(SIGNALS.SIGKILL);
   process.awaitEnd(-1);
   return awaitRecord(found);
+}
+
+/** Tells who listens for events. @param record if it is known */
+function tell(
+  { paths, store, id }: FoundContainer,
+  action: string,
+  more: Readonly<Record<string, string>> = {},
+  record: ContainerRecord | undefined = store.readIfSound(id),
+): void {
+  if (record !== undefined) recordContainerEvent(paths, record, action, more);
 }
 
 function isUnhandled(pid: number, signal: number): boolean {
@@ -117,16 +135,6 @@ function isUnhandled(pid: number, signal: number): boolean {
     return wouldEnd(pid, signal);
   } catch {
     return false; // it has just ended
-  }
-}
-
-/** A damaged record keeps nobody from ending what it is about. */
-function readableRecord({ store, id }: FoundContainer): ContainerRecord | undefined {
-  try {
-    return store.read(id);
-  } catch (error) {
-    if (error instanceof DamagedContainerError) return undefined;
-    throw error;
   }
 }
 
@@ -157,7 +165,7 @@ export function killContainer(
   using process = RunningProcess.of(found);
   const isWaiting = isRestarting(found);
   if ((process !== undefined || isWaiting) && meansStop(found, signal, parseSignal)) {
-    markStopped(found, readableRecord(found));
+    markStopped(found, found.store.readIfSound(found.id));
   }
   if (isWaiting) return cancelRestart(found);
   if (process === undefined) {
@@ -166,6 +174,7 @@ export function killContainer(
     );
   }
   process.signal(signal);
+  tell(found, "kill", { signal: String(signal) });
   thawIfFrozen(process.cgroup);
   if (signal !== SIGNALS.SIGKILL) return;
   process.awaitEnd(-1);
@@ -181,7 +190,7 @@ function meansStop(
   const { SIGKILL, SIGTERM, SIGINT, SIGQUIT } = SIGNALS;
   const ends: number[] = [SIGKILL, SIGTERM, SIGINT, SIGQUIT];
   if (ends.includes(signal)) return true;
-  return signal === stopSignalOf(found.paths, readableRecord(found), parseSignal);
+  return signal === stopSignalOf(found.paths, found.store.readIfSound(found.id), parseSignal);
 }
 
 /** Stops every process of a container from running, until it is unpaused. */
@@ -193,6 +202,7 @@ export function pauseContainer(paths: Paths, reference: string): void {
   const { cgroup } = process;
   if (cgroup.frozen()) throw new MydockerError(`Container ${found.id} is already paused`);
   cgroup.freeze();
+  tell(found, "pause");
 }
 
 /** Lets them go on. */
@@ -203,6 +213,7 @@ export function unpauseContainer(paths: Paths, reference: string): void {
   const { cgroup } = process;
   if (!cgroup.frozen()) throw new MydockerError(`Container ${found.id} is not paused`);
   thawIfFrozen(cgroup);
+  tell(found, "unpause");
 }
 
 /** How often it is looked whether a container that was never started runs, in milliseconds. */

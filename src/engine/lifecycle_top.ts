@@ -1,7 +1,8 @@
 /** `top`: the processes of a container, as ps(1) of the host shows them. */
 import { MydockerError } from "../errors.ts";
 import type { Paths } from "../paths.ts";
-import { findContainer, RunningProcess } from "./lifecycle_process.ts";
+import { recordContainerEvent } from "./events.ts";
+import { findContainer, RunningProcess, recordOf } from "./lifecycle_process.ts";
 
 /** What ps(1) printed of a container's processes, by column. */
 export interface ProcessTable {
@@ -34,6 +35,7 @@ export function containerProcesses(
   const rows = lines
     .map((line) => fields(line, titles.length))
     .filter((row) => pids.has(row[column] ?? ""));
+  recordContainerEvent(paths, recordOf(found), "top");
   return { titles, rows };
 }
 

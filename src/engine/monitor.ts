@@ -19,6 +19,7 @@ import { type Paths, statePaths } from "../paths.ts";
 import { frameJson, TAG } from "./attach_protocol.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
 import { cleanUp, writeIdFile } from "./lifecycle.ts";
+import type { StartedExec } from "./lifecycle_exec.ts";
 import { openContainer } from "./lifecycle_open.ts";
 import { MonitorClient } from "./monitor_client.ts";
 import type { MonitorRequest } from "./monitor_request.ts";
@@ -73,10 +74,10 @@ async function attendExec(
   { container, request }: Extract<MonitorRequest, { kind: "exec" }>,
   client: MonitorClient,
 ): Promise<number> {
-  let pidfd: number;
+  let exec: StartedExec;
   try {
     const { startIn } = await import("./lifecycle_exec.ts");
-    pidfd = (await startIn(statePaths(), container, request)).started.pidfd;
+    exec = await startIn(statePaths(), container, request);
   } catch (error) {
     client.send(frameJson(TAG.failed, failureOf(error, 1)));
     return 1;
@@ -85,7 +86,7 @@ async function attendExec(
   client.close();
   closeStandardStreams(2);
   giveBackMemory();
-  waitExit(P_PIDFD, pidfd);
+  exec.sayEnd(waitExit(P_PIDFD, exec.started.pidfd)?.code ?? 0);
   return 0;
 }
 

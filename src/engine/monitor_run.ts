@@ -132,7 +132,7 @@ function attendToEnd({ container, running, session, startedAt, undo }: Monitored
   const exit = count === 0 ? plain : { ...plain, restartCount: count };
   // Said before the end is on record: at no time it looks as if this were the last one.
   if (isAgain) ownership.update({ ...said, restarting: exit, restartCount: count });
-  if (!options.remove) recordExit(container, exit);
+  recordExit(container, exit);
   session.close();
   cleanUp(undo);
   return exit;

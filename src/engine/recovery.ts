@@ -15,6 +15,7 @@ import { containerCgroup } from "./container_cgroup.ts";
 import type { ExitRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
+import { recordContainerEvent } from "./events.ts";
 import { removeSocket } from "./monitor_socket.ts";
 import { claimSilently, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
 import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
@@ -22,6 +23,7 @@ import { removeOwnVolumes } from "./volume_users.ts";
 
 /** The exit code of a container whose owner was killed: it was killed with it. */
 const LOST = 137;
+const DIED = { exitCode: String(LOST) };
 /** How long a killed process may take to end, in milliseconds. */
 const PATIENCE = 10_000;
 
@@ -106,9 +108,18 @@ function finish(
     const withVolumes = record?.remove === true || record?.volumes === true;
     if (withVolumes && container !== undefined) removeOwnVolumes(paths, id, container);
     store.remove(id);
+    if (container !== undefined) {
+      if (record?.process !== undefined) recordContainerEvent(paths, container, "die", DIED);
+      recordContainerEvent(paths, container, "destroy");
+    }
   } else if (!store.hasExit(id) && (record?.process !== undefined || store.hasStarted(id))) {
     // The record of an earlier end is removed before it is started again: one that is there is of this end.
-    store.writeExit(id, record?.restarting ?? lost(record));
+    const exit = record?.restarting ?? lost(record);
+    store.writeExit(id, exit);
+    // Of one that waited to be started again that is known already.
+    if (container !== undefined && record?.restarting === undefined) {
+      recordContainerEvent(paths, container, "die", DIED);
+    }
   }
   ownership.release();
 }

@@ -7,6 +7,7 @@ import { identify, killProcess } from "../linux/process_identity.ts";
 import type { Paths } from "../paths.ts";
 import { containerCgroup, thawIfFrozen } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
+import { recordContainerEvent } from "./events.ts";
 import {
   claimRemoval,
   claimToRemove,
@@ -65,7 +66,7 @@ function removeWithVolumes(
   asked: boolean,
 ): void {
   const { id } = ownership.record;
-  const record = store.isDamaged(id) ? undefined : store.read(id);
+  const record = store.readIfSound(id);
   if (record !== undefined && (asked || record.options.remove)) {
     const own = volumesOf(record).some(({ anonymous }) => anonymous === true);
     // For whoever comes after us, should we be killed. A full disk is no reason not to remove things.
@@ -73,6 +74,7 @@ function removeWithVolumes(
     if (own) removeOwnVolumes(paths, id, record);
   }
   store.remove(id);
+  if (record !== undefined) recordContainerEvent(paths, record, "destroy");
 }
 
 function attempt(act: () => void): void {
@@ -115,6 +117,8 @@ function takeOver(paths: Paths, id: string, force: boolean): Ownership {
     }
     if (isRunning && owner?.process !== undefined) {
       thawIfFrozen(openCgroup(readLayout(), owner.cgroup)); // frozen, it would not end
+      const record = new ContainerStore(paths).readIfSound(id);
+      if (record !== undefined) recordContainerEvent(paths, record, "kill", { signal: "9" });
       killProcess(owner.process, PATIENCE);
     }
     const holder = ownerOf(paths, id);

@@ -6,6 +6,7 @@ import { isTerminal } from "../linux/tty.ts";
 import { statePaths } from "../paths.ts";
 import { explainOpenFiles } from "../runtime/rlimits.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
+import { recordContainerEvent } from "./events.ts";
 import { type ForegroundEnd, superviseForeground } from "./foreground.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { announce, cleanUp, exitOf, recordExit, warnOfLimits, writeIdFile } from "./lifecycle.ts";
@@ -54,14 +55,14 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   const running = await startContainer(container, undo, signals, seccomp);
   idFile.move(); // it stays, now that there is a container to go with it
   const startedAt = new Date().toISOString();
+  recordContainerEvent(paths, container.record, "attach");
   announce(container, running, startedAt);
   const log = options.remove ? undefined : await openLogOf(container);
   const status = await supervise(running, options, signals, log);
   if (status.signal === SIGNALS.SIGSEGV) warnOfLimits(options);
-  if (!options.remove) {
-    container.keep(); // first: on a full disk its end cannot be written down, but it is not lost
-    recordExit(container, exitOf(running, status, startedAt));
-  }
+  // First: on a full disk its end cannot be written down, but it is not lost.
+  if (!options.remove) container.keep();
+  recordExit(container, exitOf(running, status, startedAt));
   // As with a pipeline whose last command fails: the container's own end is on record, this is ours.
   return status.code === 0 && status.outputLost ? 125 : status.code;
 }

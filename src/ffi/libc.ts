@@ -269,6 +269,8 @@ const prototypes = {
   recv: { args: ["i32", "ptr", ULONG, "i32"], returns: LONG },
   // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
   send: { args: ["i32", "ptr", ULONG, "i32"], returns: LONG },
+  // int clock_gettime(clockid_t clockid, struct timespec *tp);
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   // int ioctl(int fd, unsigned long request, void *arg);
   ioctl: { args: ["i32", ULONG, "ptr"], returns: "i32" },
   // int ioctl(int fd, unsigned long request, long arg);

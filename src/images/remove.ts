@@ -35,6 +35,8 @@ export interface RemoveOptions {
 export interface Removed {
   readonly action: "Untagged" | "Deleted";
   readonly what: string;
+  /** The image that it happened to; absent for a layer. */
+  readonly imageId?: string;
 }
 
 /** Something keeps the image; Docker's HTTP status 409. */
@@ -65,7 +67,7 @@ export function removeImage(store: ImageStore, text: string, options: RemoveOpti
   const names = () => listNames(store.layout).names.filter((name) => name.id === id);
   const untag = (name: NameRecord) => {
     if (removeName(store.layout, name.reference, id))
-      removed.push({ action: "Untagged", what: familiarReference(name.reference) });
+      removed.push({ action: "Untagged", what: familiarReference(name.reference), imageId: id });
   };
 
   if (!byId) {
@@ -101,7 +103,7 @@ export function removeImage(store: ImageStore, text: string, options: RemoveOpti
   const chain = chainOf(store, id);
   rename(store.layout.image(id), `${staging.path}/image`);
   syncDirectory(store.layout.images);
-  removed.push({ action: "Deleted", what: id });
+  removed.push({ action: "Deleted", what: id, imageId: id });
   const gone = new Set(collectLayers(store, staging));
   for (const { diffId, chainId } of chain.toReversed())
     if (gone.has(diffId)) removed.push({ action: "Deleted", what: chainId });

@@ -499,8 +499,8 @@ describe("the default image", () => {
   asRoot("comes back after it was removed", () => {
     const first = store.resolve("busybox");
     expect(removeImage(store, "busybox", { usedBy: none })).toEqual([
-      { action: "Untagged", what: "busybox:latest" },
-      { action: "Deleted", what: first?.id as string },
+      { action: "Untagged", what: "busybox:latest", imageId: first?.id as string },
+      { action: "Deleted", what: first?.id as string, imageId: first?.id as string },
       { action: "Deleted", what: defaultImage.layers[0]?.diffId as string },
     ]);
     expect([entries("ids"), entries("layers"), entries("names"), entries("tmp")]).toEqual([
@@ -611,8 +611,8 @@ describe("a damaged image", () => {
       expect(images.map(({ image }) => image.references)).toEqual([["good:latest"]]);
       expect(problems.map(({ message }) => message.includes(id))).toEqual([true]);
       expect(removeImage(store, "bad", { usedBy: none }).slice(0, 2)).toEqual([
-        { action: "Untagged", what: "bad:latest" },
-        { action: "Deleted", what: id },
+        { action: "Untagged", what: "bad:latest", imageId: id },
+        { action: "Deleted", what: id, imageId: id },
       ]);
       expect(listImages(store).problems).toEqual([]);
       expect(existsSync(join(layerOf("good"), "good"))).toBe(true);

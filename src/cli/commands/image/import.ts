@@ -33,6 +33,8 @@ export const command = defineCommand({
     const options = defined({ changes: values.change, message: values.message });
     const store = openImageStore(statePaths().root);
     const { id, warnings } = await importTar(store, archive.fd, name, options);
+    const { recordEvent } = await import("../../../engine/events.ts");
+    recordEvent(statePaths(), "image", "import", id, { name: name ?? id });
     for (const warning of warnings) log.warn(warning);
     await print(`${id}\n`);
   },

@@ -31,10 +31,15 @@ export const command = defineCommand({
       listContainers(paths)
         .filter(({ record }) => record.imageId === imageId)
         .map(({ record, state }) => ({ id: record.id, running: state.status === "running" }));
+    const { recordEvent } = await import("../../../engine/events.ts");
     return await forEachArgument(
       positionals,
       async (image) => {
         const removed = removeImage(store, image, { force: values.force, usedBy });
+        for (const { action, imageId: id } of removed) {
+          const said = action === "Untagged" ? "untag" : "delete";
+          if (id !== undefined) recordEvent(paths, "image", said, id, { name: id });
+        }
         await print(removed.map(({ action, what }) => `${action}: ${what}\n`).join(""));
       },
       reportError,

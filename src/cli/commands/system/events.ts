@@ -1,0 +1,46 @@
+import { defineCommand, requireRoot } from "../../command.ts";
+import { defined } from "../../defined.ts";
+import { parseFilter } from "../../values/filter.ts";
+import { parseTimestamp } from "../../values/timestamp.ts";
+
+/** `mydocker events`. */
+export const command = defineCommand({
+  options: {
+    filter: {
+      type: "list",
+      short: "f",
+      value: "filter",
+      description: "Only such events, as in 'event=die' or 'container=web'",
+      parse: parseFilter,
+    },
+    format: {
+      type: "value",
+      value: "format",
+      description: "json, or a Go template",
+      complete: ["json"],
+    },
+    since: {
+      type: "value",
+      value: "time",
+      description: "Also what happened since then: a time, or how long ago, such as 42m",
+      parse: parseTimestamp,
+    },
+    until: {
+      type: "value",
+      value: "time",
+      description: "What happens until then",
+      parse: parseTimestamp,
+    },
+  },
+  positionals: { usage: "", min: 0, max: 0 },
+  async run({ values: { filter, format, since, until } }) {
+    requireRoot("mydocker events");
+    const { eventLine, formatEvent } = await import("../../event_text.ts");
+    const { showEvents } = await import("../../../engine/events_reader.ts");
+    const { statePaths } = await import("../../../paths.ts");
+    showEvents(statePaths(), { filters: filter, ...defined({ since, until }) }, (event) =>
+      format === undefined ? eventLine(event) : formatEvent(format, event),
+    );
+    return 0;
+  },
+});
