@@ -230,6 +230,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/system/doctor.ts"),
   },
   {
+    group: "system",
+    name: "boot",
+    description: "Start the containers that are to run after a boot",
+    load: () => import("./commands/system/boot.ts"),
+  },
+  {
+    group: "system",
+    name: "shutdown",
+    description: "Stop all containers until the next boot",
+    load: () => import("./commands/system/shutdown.ts"),
+  },
+  {
+    group: "system",
+    name: "unit",
+    description: "Print a systemd unit that starts containers at boot",
+    load: () => import("./commands/system/unit.ts"),
+  },
+  {
     name: "version",
     top: "version",
     description: "Show the version",

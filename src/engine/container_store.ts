@@ -11,10 +11,11 @@
  * A directory without container.json is no container: it is one that is being made or removed.
  */
 import { MydockerError, NotFoundError } from "../errors.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, close, O, open } from "../linux/fd.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, close, fsync, O, open, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
   makeDirectories,
@@ -36,6 +37,9 @@ import {
   parseContainerRecord,
   parseExitRecord,
 } from "./container_record.ts";
+
+/** What the file `stopped` says of a container that a shutdown stopped. */
+const UNTIL_BOOT = "until boot";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
@@ -150,10 +154,16 @@ export class ContainerStore {
   /**
    * Says that somebody wants it stopped: no restart policy starts it again. Until it is started.
    * @param durable survives a power failure
+   * @param untilBoot only that the machine goes down; as what it says on record is
    */
-  markStopped(id: string, durable: boolean): void {
-    const path = this.#stoppedPath(id);
-    close(open(path, O.O_WRONLY | O.O_CREAT, 0o600));
+  markStopped(id: string, durable: boolean, untilBoot = false): void {
+    const fd = open(this.#stoppedPath(id), O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o600);
+    try {
+      if (untilBoot) writeAll(fd, encodeBytes(UNTIL_BOOT));
+      if (untilBoot && durable) fsync(fd);
+    } finally {
+      close(fd);
+    }
     if (durable) syncDirectory(this.directory(id));
   }
 
@@ -165,6 +175,12 @@ export class ContainerStore {
   /** Whether somebody wanted it stopped since it was started last. */
   isMarkedStopped(id: string): boolean {
     return statIfExists(this.#stoppedPath(id)) !== undefined;
+  }
+
+  /** Whether that was somebody who meant the container, not the machine. */
+  isStoppedByHand(id: string): boolean {
+    const said = ifExists(() => readFile(this.#stoppedPath(id)));
+    return said !== undefined && said !== UNTIL_BOOT;
   }
 
   #stoppedPath(id: string): string {

@@ -33,6 +33,8 @@ export interface StopOptions {
   readonly signal?: number;
   /** seconds until it is killed, negative for never; the container's own when absent */
   readonly timeout?: number;
+  /** The machine goes down: its restart policy starts it again at the next boot. */
+  readonly untilBoot?: boolean;
   /** Reads the name of a signal in an image. */
   readonly parseSignal: (text: string) => number;
 }
@@ -45,7 +47,10 @@ export function stopContainer(paths: Paths, reference: string, options: StopOpti
   const found = findContainer(paths, reference);
   // A damaged record keeps nobody from ending what it is about.
   const record = found.store.readIfSound(found.id);
-  if (mayRun(found) || restartsOf(record)) markStopped(found, record);
+  const { untilBoot = false } = options;
+  // What somebody stopped by hand stays so.
+  const isNews = restartsOf(record) && !(untilBoot && found.store.isStoppedByHand(found.id));
+  if (mayRun(found) || isNews) markStopped(found, record, untilBoot);
   let ran = false;
   while (mayRun(found)) {
     ran = true;
@@ -66,9 +71,13 @@ const restartsOf = (record: ContainerRecord | undefined): boolean =>
   (record?.options.restart ?? NO_RESTART).name !== "no";
 
 /** Its restart policy is not to start it again, now or after a boot. */
-function markStopped({ store, id }: FoundContainer, record: ContainerRecord | undefined): void {
+function markStopped(
+  { store, id }: FoundContainer,
+  record: ContainerRecord | undefined,
+  untilBoot = false,
+): void {
   try {
-    store.markStopped(id, restartsOf(record));
+    store.markStopped(id, restartsOf(record), untilBoot);
   } catch (error) {
     // A full disk is no reason to let it run; and one that has just been removed does not run.
     if (!isErrno(error, "ENOSPC", "EDQUOT", "ENOENT")) throw error;

@@ -151,12 +151,13 @@ function reopen(
   const { store } = container;
   const last = store.readExit(id);
   const wasStopped = store.isMarkedStopped(id);
+  const untilBoot = wasStopped && !store.isStoppedByHand(id);
   if (wasStopped) store.unmarkStopped(id);
   // One that does not start is as it was.
   unstarted.defer(() => {
     if (last === undefined) store.removeConfig(id);
     else if (!store.hasExit(id)) store.writeExit(id, last);
-    if (wasStopped) store.markStopped(id, false);
+    if (wasStopped) store.markStopped(id, false, untilBoot);
   });
   return container;
 }

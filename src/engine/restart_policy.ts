@@ -27,7 +27,7 @@ export function restartsAfter(policy: RestartPolicy, ended: EndedRun): boolean {
 }
 
 /**
- * Whether a container that does not run is to be started after a boot. As with Docker's daemon,
+ * Whether a container that has run before, and does not, is to be started after a boot. As with Docker's daemon,
  * `always` means one that was stopped by hand, too; that is what `unless-stopped` is for. One that
  * has failed by itself was started again then, until it had no retries left: what `on-failure` finds
  * here is what the machine took down.

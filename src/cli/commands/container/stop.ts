@@ -8,7 +8,14 @@ import { parseSignal } from "../../values/signal.ts";
 
 /** `mydocker stop`. */
 export const command = defineCommand({
-  options: STOP_OPTIONS,
+  options: {
+    ...STOP_OPTIONS,
+    "until-boot": {
+      type: "boolean",
+      description: "Its restart policy starts it again at the next boot",
+      hidden: true,
+    },
+  },
   positionals: {
     usage: "CONTAINER [CONTAINER...]",
     min: 1,
@@ -20,7 +27,11 @@ export const command = defineCommand({
     const { stopContainer } = await import("../../../engine/lifecycle_stop.ts");
     const { statePaths } = await import("../../../paths.ts");
     const paths = statePaths();
-    const options = { ...defined({ signal: values.signal, timeout: values.timeout }), parseSignal };
+    const options = {
+      ...defined({ signal: values.signal, timeout: values.timeout }),
+      untilBoot: values["until-boot"],
+      parseSignal,
+    };
     return await forEachArgument(
       positionals,
       async (container) => {
