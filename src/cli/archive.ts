@@ -1,4 +1,4 @@
-/** The archive that `import` reads. */
+/** The archive that `import` and `load` read. */
 import { MydockerError } from "../errors.ts";
 import { SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
@@ -11,26 +11,31 @@ export interface Archive extends Disposable {
   readonly fd: number;
 }
 
-/** @param file a path, or `-` for stdin */
-export function openArchive(file: string): Archive {
-  if (file === "-") {
+/** Ways out, for the command that reads the archive. */
+export interface ArchiveHints {
+  /** Of a terminal for stdin. */
+  readonly terminal: string;
+  /** Of a directory; undefined where one will do. */
+  readonly directory?: ((path: string) => string) | undefined;
+}
+
+/**
+ * @param file a path; undefined for stdin
+ * @throws {MydockerError}
+ */
+export function openArchive(file: string | undefined, hints: ArchiveHints): Archive {
+  if (file === undefined) {
     if (isTerminal(0))
       throw new MydockerError("refusing to read an archive from a terminal", {
-        hint: "redirect a file to it: mydocker import - NAME < rootfs.tar",
+        hint: hints.terminal,
       });
     return { fd: 0, [Symbol.dispose]() {} };
   }
-  if (/^https?:\/\//.test(file))
-    throw new MydockerError("import from a URL is not supported by this version yet", {
-      hint: `curl -L ${file} | mydocker import - NAME`,
-    });
   try {
     const fd = open(file, O.O_RDONLY);
-    if ((statFd(fd).mode & S_IFMT) === S_IFDIR) {
+    if (hints.directory !== undefined && (statFd(fd).mode & S_IFMT) === S_IFDIR) {
       close(fd);
-      throw new MydockerError(`open ${file}: is a directory`, {
-        hint: `tar -C ${file} -c . | mydocker import - NAME`,
-      });
+      throw new MydockerError(`open ${file}: is a directory`, { hint: hints.directory(file) });
     }
     return { fd, [Symbol.dispose]: () => close(fd) };
   } catch (cause) {

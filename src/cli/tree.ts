@@ -176,6 +176,20 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "image",
+    name: "load",
+    top: "load",
+    description: "Load the images of an archive",
+    load: () => import("./commands/image/load.ts"),
+  },
+  {
+    group: "image",
+    name: "save",
+    top: "save",
+    description: "Write one or more images to an archive",
+    load: () => import("./commands/image/save.ts"),
+  },
+  {
+    group: "image",
     name: "rm",
     aliases: ["remove"],
     top: "rmi",
@@ -266,7 +280,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder commit compose container cp diff export load login logout network port pull push save search stats`.split(
+  `build builder commit compose container cp diff export login logout network port pull push search stats`.split(
     /\s+/,
   ),
 );

@@ -227,7 +227,7 @@ function referenceOf(text: string): Reference | undefined {
 const defaultConfigBytes = () => new TextEncoder().encode(JSON.stringify(defaultImage.config));
 
 /** The id of the image inside the executable. */
-function defaultImageId(): string {
+export function defaultImageId(): string {
   return `sha256:${sha256Hex(defaultConfigBytes())}`;
 }
 

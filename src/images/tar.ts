@@ -89,6 +89,26 @@ export class TarReader {
     }
   }
 
+  /** Bytes taken so far: where the data begins of a file that the sink was just told of. */
+  get position(): number {
+    return this.at + this.filled;
+  }
+
+  /**
+   * Passes over the data of the file that the sink was just told of, which is then at its end
+   * without having got any.
+   * @returns how many bytes the caller has to leave out, 0 when there is nothing to pass over
+   */
+  skipData(): number {
+    if (this.state !== "data") return 0;
+    const count = this.remaining + this.padding;
+    this.at += count;
+    this.remaining = 0;
+    this.padding = 0;
+    this.endData();
+    return count;
+  }
+
   /** The archive's end was seen; what follows means nothing. */
   get ended(): boolean {
     return this.state === "end";

@@ -30,6 +30,8 @@ export const O = {
   O_NOFOLLOW: arm ? 0o100000 : 0o400000,
   O_CLOEXEC: 0o2000000,
   O_PATH: 0o10000000,
+  /** With O_DIRECTORY's bit, as the kernel has it. */
+  O_TMPFILE: arm ? 0o20040000 : 0o20200000,
 } as const;
 
 export const RESOLVE = {

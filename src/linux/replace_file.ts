@@ -1,6 +1,8 @@
 /** Files that are replaced as a whole, so that a reader sees the old one or the new one. */
-import { encodeBytes } from "../ffi/bytes.ts";
-import { close, fsync, O, open, writeAll } from "./fd.ts";
+import { cString, encodeBytes } from "../ffi/bytes.ts";
+import { check } from "../ffi/call.ts";
+import { libc } from "../ffi/libc.ts";
+import { AT_FDCWD, AT_SYMLINK_FOLLOW, close, fdPath, fsync, O, open, writeAll } from "./fd.ts";
 import { rename, unlink } from "./file.ts";
 
 /** Replaces a file: a temporary one beside it, synced if `durable`, renamed into place. */
@@ -22,6 +24,13 @@ export function replaceFile(
   }
   rename(temporary, path);
   if (options.durable === true) syncDirectory(path.slice(0, path.lastIndexOf("/")) || "/");
+}
+
+/** Gives a file its first name, which must be free: linkat(2), and open(2), "O_TMPFILE". */
+export function nameFile(fd: number, path: string): void {
+  const [from, to] = [cString(fdPath(fd)), cString(path)];
+  const result = libc.linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW);
+  check("link", { path }, result);
 }
 
 /** Makes what was written to a file durable. */

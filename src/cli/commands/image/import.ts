@@ -1,3 +1,4 @@
+import { MydockerError } from "../../../errors.ts";
 import { defineCommand, requireRoot } from "../../command.ts";
 import { defined } from "../../defined.ts";
 import { print } from "../../output.ts";
@@ -29,7 +30,14 @@ export const command = defineCommand({
     recover(statePaths());
     const { log } = await import("../../../log.ts");
     const { openArchive } = await import("../../archive.ts");
-    using archive = openArchive(file);
+    if (/^https?:\/\//.test(file))
+      throw new MydockerError("import from a URL is not supported by this version yet", {
+        hint: `curl -L ${file} | mydocker import - NAME`,
+      });
+    using archive = openArchive(file === "-" ? undefined : file, {
+      terminal: "redirect a file to it: mydocker import - NAME < rootfs.tar",
+      directory: (path) => `tar -C ${path} -c . | mydocker import - NAME`,
+    });
     const options = defined({ changes: values.change, message: values.message });
     const store = openImageStore(statePaths().root);
     const { id, warnings } = await importTar(store, archive.fd, name, options);
