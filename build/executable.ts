@@ -53,6 +53,9 @@ async function compile(options: ExecutableOptions, outfile: string): Promise<voi
       autoloadBunfig: false,
       autoloadTsconfig: false,
       autoloadPackageJson: false,
+      // Compiling functions that a command calls some hundred times takes longer than they do, and
+      // two more threads; what really is called often is compiled all the same, a little later.
+      jitPolicy: 10,
     },
     // The default format for bytecode is cjs, whose bytecode fails on import.meta.
     format: "esm",
