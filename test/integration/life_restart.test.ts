@@ -119,7 +119,8 @@ describe("always", () => {
   test("a wait that begins meanwhile ends with the next run", async () => {
     await failing("waited");
     expect(await ok("wait", "waited")).toBe("3");
-    expect(await lines("waited")).toBe(5);
+    // Or with the run whose end its monitor was still telling.
+    expect([4, 5]).toContain(await lines("waited"));
     await ok("rm", "-f", "waited");
   });
 
