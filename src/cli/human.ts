@@ -33,6 +33,11 @@ export function humanSize(bytes: number): string {
   return scale(bytes, 1000, DECIMAL_UNITS, 3);
 }
 
+/** `72.83MB`: four digits, powers of 1000. */
+export function humanTotal(bytes: number): string {
+  return scale(bytes, 1000, DECIMAL_UNITS, 4);
+}
+
 /** `1.952GiB`: four digits, powers of 1024. */
 export function humanBinarySize(bytes: number): string {
   return scale(bytes, 1024, BINARY_UNITS, 4);

@@ -140,6 +140,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/container/top.ts"),
   },
   {
+    group: "container",
+    name: "prune",
+    description: "Remove all containers that do not run",
+    load: () => import("./commands/container/prune.ts"),
+  },
+  {
     group: "image",
     name: "ls",
     aliases: ["list"],
@@ -197,6 +203,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/image/rm.ts"),
   },
   {
+    group: "image",
+    name: "prune",
+    description: "Remove images that nobody uses",
+    load: () => import("./commands/image/prune.ts"),
+  },
+  {
     group: "volume",
     name: "create",
     description: "Make a volume",
@@ -221,6 +233,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     aliases: ["remove"],
     description: "Remove one or more volumes",
     load: () => import("./commands/volume/rm.ts"),
+  },
+  {
+    group: "volume",
+    name: "prune",
+    description: "Remove volumes that no container has",
+    load: () => import("./commands/volume/prune.ts"),
   },
   {
     group: "system",
@@ -260,6 +278,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "unit",
     description: "Print a systemd unit that starts containers at boot",
     load: () => import("./commands/system/unit.ts"),
+  },
+  {
+    name: "df",
+    description: "Show what images, containers and volumes take",
+    load: () => import("./commands/system/df.ts"),
+  },
+  {
+    group: "system",
+    name: "prune",
+    description: "Remove what nobody uses",
+    load: () => import("./commands/system/prune.ts"),
   },
   {
     name: "version",

@@ -22,6 +22,9 @@ import { removeOwnVolumes, volumesOf } from "./volume_users.ts";
 /** How long the command that runs a container may take to notice that it has ended, in milliseconds. */
 const PATIENCE = 10_000;
 
+/** Another command removes it. */
+export class BeingRemovedError extends MydockerError {}
+
 /** What `rm` is told. */
 export interface RemoveOptions {
   readonly force?: boolean;
@@ -44,7 +47,7 @@ export function removeContainer(
   const id = store.resolve(reference);
   using removal = claimRemoval(paths, id);
   if (removal === undefined) {
-    throw new MydockerError(`removal of container ${reference} is already in progress`);
+    throw new BeingRemovedError(`removal of container ${reference} is already in progress`);
   }
   const gone = () => new NotFoundError(`No such container: ${reference}`);
   if (!store.hasFiles(id)) throw gone();

@@ -30,6 +30,9 @@ import {
   type Volume,
 } from "./volume.ts";
 
+/** Volumes whose locks are held together: each takes a descriptor. */
+const LOCKS_AT_ONCE = 64;
+
 /** What a volume is made as. */
 export type VolumeRequest = Pick<Volume, "name"> & Partial<Pick<Volume, "labels" | "options">>;
 
@@ -191,6 +194,37 @@ export class VolumeStore {
     if (users.length > 0) throw new VolumeInUseError(name, users);
     rename(this.directory(name), `${staging.path}/old`);
     syncDirectory(this.#volumes);
+  }
+
+  /**
+   * Removes those volumes that nobody uses, or is filling or removing just now.
+   * @param users says who uses each volume; asked when nobody can begin to use those that are locked
+   * @param before is called for each one that goes, when its files are still in their place
+   * @returns their names
+   */
+  removeUnused(
+    names: readonly string[],
+    users: () => ReadonlyMap<string, unknown>,
+    before: (name: string) => void,
+  ): string[] {
+    const removed: string[] = [];
+    for (let at = 0; at < names.length; at += LOCKS_AT_ONCE) {
+      using staging = Staging.create(this.#staging);
+      using locks = new DisposableStack();
+      const locked = names.slice(at, at + LOCKS_AT_ONCE).filter((name) => {
+        const lock = lockDirectory(this.directory(name), LOCK_EX | LOCK_NB);
+        if (lock !== undefined) locks.use(lock);
+        return lock !== undefined;
+      });
+      const used = users();
+      for (const name of locked.filter((each) => !used.has(each))) {
+        before(name);
+        rename(this.directory(name), `${staging.path}/${removed.length}`);
+        removed.push(name);
+      }
+      if (locked.length > 0) syncDirectory(this.#volumes);
+    }
+    return removed;
   }
 
   /** What was being made or removed by whoever is dead goes. One call when there is nothing. */

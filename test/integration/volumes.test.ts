@@ -138,10 +138,7 @@ describe("a volume", () => {
     expect(await listed("driver=local", "name=beta")).toEqual(["beta"]);
     expect(await listed("driver=nfs")).toEqual([""]);
     const unknown = await engine.call(["volume", "ls", "-f", "size=1"]);
-    expect([unknown.exitCode, unknown.err]).toEqual([
-      125,
-      "mydocker: invalid filter 'size'. See 'mydocker volume ls --help'.",
-    ]);
+    expect([unknown.exitCode, unknown.err]).toEqual([1, "mydocker: invalid filter 'size'"]);
     await ok("rm", "user");
     await ok("volume", "rm", "alpha", "beta");
   });

@@ -1,5 +1,5 @@
 /** `--filter NAME=VALUE`, as Docker has it (moby: api/types/filters). */
-import { UsageError } from "../../errors.ts";
+import { MydockerError, UsageError } from "../../errors.ts";
 
 /** One filter as it was given. */
 export interface Filter {
@@ -10,8 +10,7 @@ export interface Filter {
 /** One `--filter`. */
 export function parseFilter(text: string): Filter {
   const sign = text.indexOf("=");
-  if (sign < 1)
-    throw new UsageError(`invalid argument "${text}": bad format of filter (expected name=value)`);
+  if (sign < 1) throw new UsageError("bad format of filter (expected name=value)");
   const name = text.slice(0, sign).trim().toLowerCase();
   return { name, value: text.slice(sign + 1).trim() };
 }
@@ -19,7 +18,7 @@ export function parseFilter(text: string): Filter {
 /** Refuses what a command does not know. */
 export function checkFilters(filters: readonly Filter[], known: readonly string[]): void {
   const unknown = filters.find(({ name }) => !known.includes(name));
-  if (unknown !== undefined) throw new UsageError(`invalid filter '${unknown.name}'`);
+  if (unknown !== undefined) throw new MydockerError(`invalid filter '${unknown.name}'`);
 }
 
 /** Values of the filters of a name. */
@@ -33,7 +32,7 @@ export function booleanFilter(filters: readonly Filter[], name: string): boolean
   if (said.length === 0) return undefined;
   const isTrue = said.some((value) => ["true", "1"].includes(value));
   const isFalse = said.some((value) => ["false", "0"].includes(value));
-  if (isTrue === isFalse) throw new UsageError(`invalid filter '${name}=[${said.join(" ")}]'`);
+  if (isTrue === isFalse) throw new MydockerError(`invalid filter '${name}=[${said.join(" ")}]'`);
   return isTrue;
 }
 
