@@ -12,6 +12,16 @@ if (args[0] === "internal-monitor") {
   process.exit(await runMonitor());
 }
 
+if (args[0] === "internal-unpack") {
+  const { runUnpackStage } = await import("./images/unpack_stage.ts");
+  process.exit(await runUnpackStage());
+}
+
+if (args[0] === "internal-pull") {
+  const { runPullStage } = await import("./cli/pull_stage.ts");
+  process.exit(await runPullStage(args[1] ?? ""));
+}
+
 const calledAsOci = process.argv0.endsWith("-oci");
 if (calledAsOci || args[0] === "oci") {
   const { main } = await import("./cli/oci/index.ts");

@@ -1,4 +1,5 @@
 /** Table of the options of `run`, with Docker's names and letters, and the seed project's. */
+import { formatPlatform, parsePlatform } from "../images/platform.ts";
 import { getcwd } from "../linux/file.ts";
 import type { OptionTable } from "./option_table.ts";
 import { LOG_OPTIONS } from "./run_log.ts";
@@ -18,6 +19,7 @@ import {
 import { parseEnv, parseLabel, parseSysctl } from "./values/key_values.ts";
 import { parseMount } from "./values/mount.ts";
 import { parseCpus, parseInteger } from "./values/number.ts";
+import { parsePull } from "./values/pull.ts";
 import { parseSecurityOption } from "./values/security_option.ts";
 import { parseSignal } from "./values/signal.ts";
 import { parseSize, parseSizeOrUnlimited } from "./values/size.ts";
@@ -252,6 +254,25 @@ export const RUN_OPTIONS = {
     type: "boolean",
     description: "Give it all capabilities and devices: no isolation from the host's root",
   },
+  platform: {
+    type: "value",
+    unsetByEmpty: true,
+    value: "os/arch[/variant]",
+    description: "Which of several images, this machine's by default",
+    parse: (text) => formatPlatform(parsePlatform(text)),
+  },
+  pull: {
+    type: "value",
+    value: "when",
+    description: "Fetch the image from its registry: always, missing (default) or never",
+    parse: parsePull,
+    complete: ["always", "missing", "never"],
+  },
+  quiet: {
+    type: "boolean",
+    short: "q",
+    description: "Say nothing of fetching the image",
+  },
   "read-only": {
     type: "boolean",
     description: "Mount the container's root file system read-only",
@@ -426,11 +447,8 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   "network-alias": "",
   "no-healthcheck": "",
   "oom-kill-disable": "",
-  platform: "",
   publish: "p",
   "publish-all": "P",
-  pull: "",
-  quiet: "q",
   runtime: "",
   "storage-opt": "",
   "use-api-socket": "",

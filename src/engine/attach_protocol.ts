@@ -87,6 +87,8 @@ export interface StartFailure {
   readonly message: string;
   readonly exitCode: number;
   readonly hint?: string;
+  /** The image that is not here, if that is why. */
+  readonly missingImage?: string;
 }
 
 /** How a container ended. */

@@ -23,6 +23,7 @@ import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
 import { chooseSeccomp } from "./seccomp_choice.ts";
+import { withImage } from "./with_image.ts";
 
 /** Makes a container that is to be started later. @returns its id */
 export async function createOnly(paths: Paths, options: RunOptions): Promise<string> {
@@ -47,7 +48,7 @@ async function create(paths: Paths, options: RunOptions): Promise<string> {
     recover(paths);
     await chooseSeccomp(options, ownCapabilities()); // what is wrong with it is said now
     using idFile = new DisposableStack();
-    const root = await chooseRoot(paths, options);
+    const root = await withImage(options, () => chooseRoot(paths, options));
     const container = await createContainer(paths, options, root, undo, true);
     root.hold?.[Symbol.dispose](); // its record keeps the image from now on
     const { id } = container.record;

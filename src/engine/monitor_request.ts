@@ -8,6 +8,7 @@ import { statePaths } from "../paths.ts";
 import { type AttachRequest, hear, readJson, type StartFailure, TAG } from "./attach_protocol.ts";
 import type { ExecRequest } from "./lifecycle_exec.ts";
 import type { RunOptions } from "./run_options.ts";
+import { MissingImageError } from "./with_image.ts";
 
 /** What a monitor is to do. */
 export type MonitorRequest = (
@@ -60,7 +61,8 @@ export function startMonitor(request: MonitorRequest): StartedMonitor {
 
 /** What a monitor's message that it could not start something means. */
 export function startError(message: Uint8Array): MydockerError {
-  const { message: said, exitCode, hint } = readJson<StartFailure>(message);
+  const { message: said, exitCode, hint, missingImage } = readJson<StartFailure>(message);
+  if (missingImage !== undefined) return new MissingImageError(missingImage);
   return new MydockerError(said, { exitCode, ...(hint === undefined ? {} : { hint }) });
 }
 

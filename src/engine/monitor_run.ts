@@ -13,6 +13,7 @@ import { MonitorSession } from "./monitor_session.ts";
 import { backOffDelay, NO_RESTART, restartsAfter } from "./restart_policy.ts";
 import { chooseSeccomp } from "./seccomp_choice.ts";
 import { type RunningContainer, startContainer } from "./start.ts";
+import { MissingImageError } from "./with_image.ts";
 
 /** No signal ends a start in the background. */
 const UNINTERRUPTED = { endsStart: () => undefined };
@@ -181,5 +182,6 @@ export function failureOf(error: unknown, usual = 125): StartFailure {
     message: explainOpenFiles(error) ?? said,
     exitCode: own === undefined || own.exitCode === 1 ? usual : own.exitCode,
     ...(own?.hint === undefined ? {} : { hint: own.hint }),
+    ...(error instanceof MissingImageError ? { missingImage: error.image } : {}),
   };
 }

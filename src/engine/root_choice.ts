@@ -7,6 +7,7 @@ import { ifExists, S_IFDIR, S_IFMT, stat } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import type { RunOptions } from "./run_options.ts";
 import type { ImageConfig } from "./spec_builder.ts";
+import { MissingImageError } from "./with_image.ts";
 
 /** Where a container's root file system comes from. */
 export interface RootChoice {
@@ -41,14 +42,24 @@ export async function chooseRoot(paths: Paths, options: RunOptions): Promise<Roo
 function chooseImage(store: ImageStore, options: RunOptions): RootChoice {
   if (options.image === undefined) return fromDefault(store, []);
   const image = store.resolve(options.image);
+  if (image !== undefined && !isForPlatform(image, options))
+    throw new MissingImageError(options.image);
   if (image !== undefined) return fromImage(store, image, options.image, options.args);
   if (defaultImage.applets.includes(options.image)) {
     return fromDefault(store, [options.image, ...options.args]);
   }
-  throw new MydockerError(`Unable to find image '${options.image}' locally`, {
-    exitCode: 125,
-    hint: "`mydocker images` lists what is here, `mydocker import FILE NAME` brings a root file system in",
-  });
+  throw new MissingImageError(options.image);
+}
+
+/** An image that is here for another machine than the one asked for is not the one. */
+function isForPlatform({ config }: Image, { platform }: RunOptions): boolean {
+  if (platform === undefined) return true;
+  const [os, architecture, variant] = platform.split("/");
+  return (
+    config.os === os &&
+    config.architecture === architecture &&
+    (config.variant === undefined || config.variant === "" || config.variant === variant)
+  );
 }
 
 function fromDefault(store: ImageStore, args: readonly string[]): RootChoice {

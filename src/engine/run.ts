@@ -18,6 +18,7 @@ import { chooseSeccomp } from "./seccomp_choice.ts";
 import { SignalQueue } from "./signals.ts";
 import { type RunningContainer, startContainer } from "./start.ts";
 import { RawTerminal } from "./terminal.ts";
+import { withImage } from "./with_image.ts";
 
 /**
  * Runs a container in the foreground. What was acquired for it is given back, whatever happens; the
@@ -47,7 +48,7 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   const paths = statePaths();
   recover(paths);
   const seccomp = await chooseSeccomp(options, ownCapabilities());
-  const root = await chooseRoot(paths, options);
+  const root = await withImage(options, () => chooseRoot(paths, options));
   const container = await createContainer(paths, options, root, undo);
   root.hold?.[Symbol.dispose](); // its record keeps the image from now on
   using idFile = new DisposableStack();

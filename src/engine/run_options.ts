@@ -111,6 +111,12 @@ export interface LogRequest {
 
 /** The options of `run`, none of them looked up or checked against the machine. */
 export interface RunOptions {
+  /** When the image is fetched from its registry: `missing` unless said otherwise. */
+  readonly pull?: "always" | "missing" | "never";
+  /** Nothing is said of that. */
+  readonly quietPull?: boolean;
+  /** `os/arch[/variant]` of the image, in its usual form. */
+  readonly platform?: string;
   /** The first positional: an image, or a command of the default image. Absent with `--rootfs` or no positional. */
   readonly image?: string;
   /** `--rootfs`: a directory of the host, absolute. */

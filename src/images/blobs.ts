@@ -2,6 +2,7 @@
  * Layers as registries have them, compressed, and the manifests that name them: with both, an image
  * is pushed and saved as it came. One that was made here has them, too (place_image.ts).
  */
+import { MydockerError } from "../errors.ts";
 import { decodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { readDirectory } from "../linux/directory.ts";
@@ -61,7 +62,10 @@ export function placeBlob(layout: StoreLayout, digest: string, path: string): Di
     const held = holdBlob(layout, digest);
     if (held !== undefined) return held;
     const fd = ifExists(() => open(path, O.O_RDONLY | O.O_NOFOLLOW));
-    if (fd === undefined) continue; // another process has placed it
+    if (fd === undefined) {
+      if (statIfExists(layout.blob(digest)) !== undefined) continue; // another process has placed it
+      throw new MydockerError(`the blob ${digest} was removed before it was in its place`);
+    }
     try {
       flock(fd, LOCK_SH);
       link(AT_FDCWD, path, AT_FDCWD, layout.blob(digest));

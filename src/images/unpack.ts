@@ -150,6 +150,7 @@ export class Unpacker implements TarSink {
       throw new TarError(
         `the tar archive would replace the root directory: ${quoteName(entry.path)} is a ${entry.type}`,
       );
+    if (name.startsWith(WHITEOUT) && !this.isDirectory(directory)) return;
     const parent = this.directories.open(directory, true);
     if (name.startsWith(WHITEOUT)) this.whiteout(parent, name, entry);
     else if (entry.type === "directory") this.makeDirectory(parent, name, path, entry);
@@ -164,6 +165,20 @@ export class Unpacker implements TarSink {
     } else {
       this.replacing(parent, name, path, () => makeSpecial(parent, name, entry));
       this.metadata.setSpecial(parent, name, entry);
+    }
+  }
+
+  /**
+   * Whether a path is a directory, or can become one. umoci writes whiteouts below what the layer
+   * makes a link or a file: there is nothing for them to hide.
+   */
+  private isDirectory(path: string): boolean {
+    try {
+      this.directories.open(path, true);
+      return true;
+    } catch (error) {
+      if (error instanceof TarError && isErrno(error.cause, "ELOOP", "ENOTDIR")) return false;
+      throw error;
     }
   }
 

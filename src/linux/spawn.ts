@@ -26,6 +26,8 @@ export interface Program {
   readonly stderr?: number;
   /** It leads a session of its own, not only a process group. */
   readonly session?: boolean;
+  /** It stays in the caller's process group: what a terminal says to the caller is said to it. */
+  readonly sameGroup?: boolean;
 }
 
 /**
@@ -46,7 +48,8 @@ export function spawnProgram(program: Program): number {
     streams.forEach((fd, to) => {
       if (fd !== undefined) libc.posix_spawn_file_actions_adddup2(actions, fd, to);
     });
-    const group = program.session === true ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+    const ownGroup = program.sameGroup === true ? 0 : POSIX_SPAWN_SETPGROUP;
+    const group = program.session === true ? POSIX_SPAWN_SETSID : ownGroup;
     const flags = group | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
     libc.posix_spawnattr_setflags(attributes, flags);
     libc.posix_spawnattr_setsigmask(attributes, new Uint8Array(SIGSET_SIZE));

@@ -267,6 +267,20 @@ describe("unpacking", () => {
     expect({ mode: mode & 0o7777, uid, mtimeMs }).toEqual({ mode: 0o750, uid: 9, mtimeMs: 77_000 });
   });
 
+  asRoot("leaves out whiteouts below what is a link in the layer", async () => {
+    const { warnings } = await importBytes(
+      archive(
+        { name: "link", type: "2", link: "/etc" },
+        { name: "link/.wh.passwd" },
+        { name: "file" },
+        { name: "file/.wh.x" },
+      ),
+      "x",
+    );
+    expect(warnings).toEqual([]);
+    expect(readdirSync(layerOf("x")).sort()).toEqual(["file", "link"]);
+  });
+
   testIf([root(), program("unshare")], "makes whiteouts that overlayfs obeys", async () => {
     await importBytes(
       archive(

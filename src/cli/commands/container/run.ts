@@ -27,7 +27,9 @@ export const command = defineCommand({
       return await runContainer(options);
     }
     const { startMonitor } = await import("../../../engine/monitor_request.ts");
-    await print(`${startMonitor({ kind: "run", options }).id}\n`);
+    const { withImage } = await import("../../../engine/with_image.ts");
+    const { id } = await withImage(options, async () => startMonitor({ kind: "run", options }));
+    await print(`${id}\n`);
     return 0;
   },
 });

@@ -1,0 +1,135 @@
+/** Debian's docker-registry on loopback, with and without TLS and passwords, and skopeo, which fills and reads it. */
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import type { Engine } from "./cli.ts";
+import { type Daemon, untilReady } from "./daemon.ts";
+import { output } from "./debian.ts";
+import { program, type Requirement } from "./requires.ts";
+
+/** What a registry in the tests needs. */
+export const REGISTRY_REQUIREMENTS: readonly Requirement[] = [
+  program("docker-registry"),
+  program("skopeo"),
+  program("umoci"),
+];
+
+/** A port of 127.0.0.1 that nobody listens at now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+/** How a registry is set up. */
+export interface RegistryOptions {
+  readonly tls?: boolean;
+  readonly user?: { readonly name: string; readonly password: string };
+}
+
+/** A registry that runs. */
+export class DockerRegistry {
+  private constructor(
+    /** `127.0.0.1:PORT` */
+    readonly host: string,
+    readonly folder: string,
+    private readonly daemon: Daemon,
+    private readonly options: RegistryOptions,
+  ) {}
+
+  static async start(
+    engine: Engine,
+    name: string,
+    options: RegistryOptions = {},
+  ): Promise<DockerRegistry> {
+    const folder = engine.directory(name);
+    const host = `127.0.0.1:${await freePort()}`;
+    if (options.tls === true) makeCertificate(folder);
+    if (options.user !== undefined) {
+      const { name: user, password } = options.user;
+      writeFileSync(join(folder, "htpasswd"), output(["htpasswd", "-Bbn", user, password]));
+    }
+    const tls =
+      options.tls === true ? `, tls: {certificate: ${folder}/tls.crt, key: ${folder}/tls.key}` : "";
+    const auth =
+      options.user === undefined
+        ? ""
+        : `auth: {htpasswd: {realm: test, path: ${folder}/htpasswd}}\n`;
+    writeFileSync(
+      join(folder, "config.yml"),
+      `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}}\nhttp: {addr: "${host}", secret: test${tls}}\n${auth}`,
+    );
+    const logFile = join(folder, "log");
+    const child = Bun.spawn(["docker-registry", "serve", join(folder, "config.yml")], {
+      stdio: ["ignore", Bun.file(logFile), Bun.file(logFile)],
+    });
+    engine.track(child);
+    const daemon: Daemon = {
+      pid: child.pid,
+      log: () => (existsSync(logFile) ? readFileSync(logFile, "utf8") : ""),
+      async stop() {
+        child.kill("SIGTERM");
+        await child.exited;
+      },
+    };
+    const registry = new DockerRegistry(host, folder, daemon, options);
+    await untilReady(daemon, async () => {
+      try {
+        const scheme = options.tls === true ? "https" : "http";
+        await fetch(`${scheme}://${host}/v2/`, { tls: { rejectUnauthorized: false } });
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    return registry;
+  }
+
+  /** Options of skopeo's for this registry as its source or its destination. */
+  private skopeoOptions(side: "src" | "dest"): string[] {
+    const { user } = this.options;
+    return [
+      `--${side}-tls-verify=false`,
+      ...(user === undefined ? [] : [`--${side}-creds`, `${user.name}:${user.password}`]),
+    ];
+  }
+
+  /** Fills it. @param source as for skopeo: `oci:DIRECTORY:NAME` @param name `x:tag` */
+  push(source: string, name: string, ...options: string[]): void {
+    output([
+      ...["skopeo", "copy", "--quiet", ...options, ...this.skopeoOptions("dest")],
+      ...[source, `docker://${this.host}/${name}`],
+    ]);
+  }
+
+  /** Copies what it has into an OCI layout. */
+  copyTo(name: string, directory: string, ...options: string[]): void {
+    mkdirSync(directory, { recursive: true });
+    output([
+      ...["skopeo", "copy", "--quiet", ...options, ...this.skopeoOptions("src")],
+      ...[`docker://${this.host}/${name}`, `oci:${directory}:copy`],
+    ]);
+  }
+
+  /** Everything that it wrote, its access log too. */
+  log(): string {
+    return this.daemon.log();
+  }
+
+  stop(): Promise<void> {
+    return this.daemon.stop();
+  }
+}
+
+/** `tls.crt` and `tls.key` for 127.0.0.1, signed by themselves. */
+function makeCertificate(folder: string): void {
+  output([
+    ...["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"],
+    ...["-keyout", join(folder, "tls.key"), "-out", join(folder, "tls.crt")],
+    ...["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+  ]);
+}
