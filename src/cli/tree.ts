@@ -287,6 +287,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/system/unit.ts"),
   },
   {
+    group: "system",
     name: "df",
     description: "Show what images, containers and volumes take",
     load: () => import("./commands/system/df.ts"),
