@@ -317,11 +317,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-<<<<<<< HEAD
-  `build builder commit compose container cp diff export login logout network port pull push search stats`.split(
-=======
-  `build builder commit compose container cp diff export load login logout network port push save search stats`.split(
->>>>>>> d04ff9a (pull: images from registries, checked while they stream, unpacked while they arrive; run pulls what is missing)
+  `build builder commit compose container cp diff export login logout network port push search stats`.split(
     /\s+/,
   ),
 );
