@@ -26,13 +26,15 @@ function container(name: string) {
 }
 
 describe("a listing", () => {
-  const rows = ["web", "a_very_long_name"].map((name) => containerRow(container(name), NOW, false));
+  const rows = ["web", "a_very_long_name"].map((name) =>
+    containerRow(container(name), { now: NOW, whole: false }),
+  );
   test("is drawn as docker ps draws it", () => {
     expect(formatRows(CONTAINER_FORMAT, rows, CONTAINER_HEADINGS)).toBe(
       [
         "CONTAINER ID   IMAGE     COMMAND                  CREATED         STATUS    PORTS     NAMES",
-        '0123456789ab   busybox   "sh -c echo a long l…"   3 minutes ago   Created             web',
-        '0123456789ab   busybox   "sh -c echo a long l…"   3 minutes ago   Created             a_very_long_name',
+        `0123456789ab   busybox   "sh -c 'echo a long …"   3 minutes ago   Created             web`,
+        `0123456789ab   busybox   "sh -c 'echo a long …"   3 minutes ago   Created             a_very_long_name`,
         "",
       ].join("\n"),
     );
@@ -55,6 +57,16 @@ describe("a listing", () => {
     );
   });
 
+  test("has a label's column under the end of its name", () => {
+    expect(formatRows('table {{.Names}}\t{{.Label "a"}}', rows, CONTAINER_HEADINGS)).toBe(
+      "NAMES              a\nweb                1\na_very_long_name   1\n",
+    );
+    expect(formatRows('{{.Label "none"}}|{{.Label "b"}}', rows, CONTAINER_HEADINGS)).toBe(
+      "|2\n|2\n",
+    );
+    expect(() => formatRows("{{.Label}}", rows, CONTAINER_HEADINGS)).toThrow("want 1 got 0");
+  });
+
   test("without rows is its heading", () => {
     expect(formatRows("table {{.Names}}\t{{.ID}}", [], CONTAINER_HEADINGS)).toBe(
       "NAMES     CONTAINER ID\n",
@@ -62,9 +74,9 @@ describe("a listing", () => {
   });
 
   test("whole, nothing is shortened", () => {
-    const row = containerRow(container("web"), NOW, true);
+    const row = containerRow(container("web"), { now: NOW, whole: true });
     expect(row.ID).toHaveLength(64);
-    expect(row.Command).toBe('"sh -c echo a long line of words"');
+    expect(row.Command).toBe(`"sh -c 'echo a long line of words'"`);
   });
 });
 

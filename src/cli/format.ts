@@ -14,11 +14,7 @@ export function tableFormat(format: string | undefined, usual: string): string {
  * One line for each row.
  * @param headings what a table calls each field
  */
-export function formatRows(
-  format: string,
-  rows: readonly object[],
-  headings: Readonly<Record<string, string>>,
-): string {
+export function formatRows(format: string, rows: readonly object[], headings: object): string {
   if (format === "json") return rows.map((row) => `${toJson(row)}\n`).join("");
   const asTable = /^table\b\s*/.exec(format);
   const nodes = parseTemplate(tabsAndNewlines(format.slice(asTable?.[0].length ?? 0)));

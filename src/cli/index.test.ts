@@ -62,8 +62,8 @@ describe("failures", () => {
     ],
     [
       ["version", "--format", "{{.X}}"],
-      125,
-      [`mydocker: template parsing error: can't evaluate field X. See 'mydocker version --help'.`],
+      1,
+      [`mydocker: template parsing error: can't evaluate field X`],
     ],
     [
       ["run", "--cidfile", "/etc/passwd"],

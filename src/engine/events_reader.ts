@@ -1,5 +1,5 @@
 /** `events`: what has happened, and what happens. */
-import { MydockerError, UsageError } from "../errors.ts";
+import { MydockerError } from "../errors.ts";
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { close, O, open, poll, pread, writeAll } from "../linux/fd.ts";
 import { ifExists, statFd, statIfExists } from "../linux/file.ts";
@@ -45,7 +45,7 @@ const NOTHING_BUT_ITS_END = 0;
 /**
  * Writes events to standard output, until nobody reads them any more or the time is over.
  * @param text of one, with its end of line
- * @throws {UsageError} for a filter that there is not
+ * @throws {MydockerError} for a filter that there is not
  */
 export function showEvents(
   paths: Paths,
@@ -200,12 +200,12 @@ const FILTERS: Readonly<Record<string, Match>> = {
   volume: named("name"),
 };
 
-/** @throws {UsageError} for a key that there is not */
+/** @throws {MydockerError} for a key that there is not */
 function matcher(filters: readonly EventFilter[]): (event: Event) => boolean {
   const byName = Map.groupBy(filters, ({ name }) => name);
   const tests = [...byName].map(([name, wanted]) => {
     const match = Object.hasOwn(FILTERS, name) ? FILTERS[name] : undefined;
-    if (match === undefined) throw new UsageError(`invalid filter '${name}'`);
+    if (match === undefined) throw new MydockerError(`invalid filter '${name}'`);
     return (event: Event) => wanted.some(({ value }) => match(event, value));
   });
   return (event) => tests.every((test) => test(event));

@@ -80,14 +80,11 @@ export function exitOf(
   };
 }
 
-/** Writes down how it ended, unless it is removed now, and tells who listens. */
+/**
+ * Tells who listens how it ended, and writes that down, unless it is removed now. In this order:
+ * whoever waits for the record says then what it has done.
+ */
 export function recordExit({ paths, store, record }: CreatedContainer, exit: ExitRecord): void {
-  try {
-    if (!record.options.remove) store.writeExit(record.id, exit);
-  } catch (error) {
-    // The command has ended as it has: its exit code counts, not ours.
-    log.warn(`the end of container ${record.name} could not be recorded: ${describe(error)}`);
-  }
   const named = store.current(record);
   const { exitCode, finishedAt, oomKilled, startedAt = finishedAt } = exit;
   if (oomKilled) recordContainerEvent(paths, named, "oom");
@@ -96,6 +93,13 @@ export function recordExit({ paths, store, record }: CreatedContainer, exit: Exi
     execDuration: String(Math.floor(seconds)),
     exitCode: String(exitCode),
   });
+  if (record.options.remove) return;
+  try {
+    store.writeExit(record.id, exit);
+  } catch (error) {
+    // The command has ended as it has: its exit code counts, not ours.
+    log.warn(`the end of container ${record.name} could not be recorded: ${describe(error)}`);
+  }
 }
 
 /** The kernel says in no other way that a program does not fit into its limits (execve(2)). */

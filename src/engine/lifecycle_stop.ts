@@ -119,8 +119,8 @@ function stopProcess(
   // What the kernel drops (pid_namespaces(7)) it would be asked in vain: there is nothing to wait for.
   const isDropped = record?.options.pid !== "host" && isUnhandled(process.pid, signal);
   const send = (number: number) => {
-    process.signal(number);
     tell(found, "kill", { signal: String(number) }, record);
+    process.signal(number);
   };
   send(isDropped ? SIGNALS.SIGKILL : signal);
   thawIfFrozen(process.cgroup); // one that is paused hears of it then
@@ -182,8 +182,8 @@ export function killContainer(
       `cannot kill container: ${reference}: container ${found.id} is not running`,
     );
   }
-  process.signal(signal);
   tell(found, "kill", { signal: String(signal) });
+  process.signal(signal);
   thawIfFrozen(process.cgroup);
   if (signal !== SIGNALS.SIGKILL) return;
   process.awaitEnd(-1);

@@ -7,6 +7,7 @@ import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import { ContainerStore, DamagedContainerError } from "./container_store.ts";
 import { type OwnerRecord, readOwner } from "./ownership.ts";
 import { recover } from "./recovery.ts";
+import type { RunOptions } from "./run_options.ts";
 
 /** What a container is doing. */
 export type ContainerState =
@@ -35,6 +36,9 @@ export interface ListedContainer
     "id" | "name" | "created" | "image" | "imageId" | "command" | "labels"
   > {
   readonly network: string;
+  /** these two are unknown of a damaged one */
+  readonly layers?: readonly string[];
+  readonly options?: RunOptions;
 }
 
 /** A container with its state at the moment of the look. */

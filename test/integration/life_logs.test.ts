@@ -179,7 +179,7 @@ describe("what is shown", () => {
     expect(await ok("logs", "--tail", "0", "times")).toBe("");
     expect(await ok("logs", "--tail", "all", "times")).toBe("a\nb\nc");
     expect(await ok("logs", "--tail", "9", "times")).toBe("a\nb\nc");
-    expect((await engine.call(["logs", "--since", "soon", "times"])).exitCode).toBe(125);
+    expect((await engine.call(["logs", "--since", "soon", "times"])).exitCode).toBe(1);
     await ok("rm", "times");
   });
 

@@ -1,7 +1,7 @@
 /** The functions of Go's templates, and Docker's own (docker/cli, templates/templates.go). */
 import { templateError } from "./lexer.ts";
 
-/** What a name in a template calls; throws a UsageError for arguments that it cannot take. */
+/** What a name in a template calls; throws a MydockerError for arguments that it cannot take. */
 export type TemplateFunction = (args: readonly unknown[]) => unknown;
 
 /** Go's idea of an empty value is false. */

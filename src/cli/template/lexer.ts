@@ -1,5 +1,5 @@
 /** Cuts a Go template (text/template) into text and actions, and an action into tokens. */
-import { UsageError } from "../../errors.ts";
+import { MydockerError } from "../../errors.ts";
 
 /** Text that is written as it is, or what stands between `{{` and `}}`. */
 export type Piece =
@@ -17,8 +17,8 @@ export type Token =
   | { readonly kind: "literal"; readonly value: string | number | boolean | null };
 
 /** What is wrong with a template. */
-export const templateError = (problem: string): UsageError =>
-  new UsageError(`template parsing error: ${problem}`);
+export const templateError = (problem: string): MydockerError =>
+  new MydockerError(`template parsing error: ${problem}`);
 
 /** `{{- … -}}` takes the white space beside it along; comments vanish. */
 export function cut(template: string): Piece[] {

@@ -26,7 +26,7 @@ export interface Operand {
   readonly fields: readonly string[];
 }
 
-/** @throws {UsageError} */
+/** @throws {MydockerError} */
 export function parseTemplate(template: string): readonly Node[] {
   return new Parser(cut(template)).nodes(false).list;
 }

@@ -3,7 +3,7 @@ import { FUNCTIONS, isTrue, member, say, type TemplateFunction } from "./functio
 import { templateError } from "./lexer.ts";
 import type { Node, Operand, Pipe } from "./parser.ts";
 
-/** @throws {UsageError} when a field or function does not exist */
+/** @throws {MydockerError} when a field or function does not exist */
 export function render(
   nodes: readonly Node[],
   data: unknown,
@@ -45,6 +45,11 @@ class Renderer {
 
   #command(first: Operand, args: readonly unknown[], dot: unknown): unknown {
     if (first.base.kind === "function") return this.#call(first.base.name, args);
+    const last = first.fields.at(-1);
+    if (last !== undefined && args.length > 0) {
+      const method = first.fields.reduce(entry, this.#base(first.base, dot));
+      if (typeof method === "function") return method(...args);
+    }
     if (args.length > 0) throw templateError("can't give argument to non-function");
     return this.#operand(first, dot);
   }
@@ -75,8 +80,17 @@ class Renderer {
   }
 }
 
-/** A field that is missing is an error, as it is of Go's structs: it is a misspelt name. */
+/** A field, or a method of the row's own: `.Label "name"`. */
 function field(of: unknown, name: string): unknown {
+  const value = entry(of, name);
+  if (typeof value === "function") {
+    throw templateError(`wrong number of args for ${name}: want 1 got 0`);
+  }
+  return value;
+}
+
+/** A field that is missing is an error, as it is of Go's structs: it is a misspelt name. */
+function entry(of: unknown, name: string): unknown {
   if (typeof of === "object" && of !== null && !Array.isArray(of) && Object.hasOwn(of, name))
     return member(of, name);
   throw templateError(`can't evaluate field ${name}`);

@@ -2,12 +2,19 @@ import { defineCommand, requireRoot } from "../../command.ts";
 import { print } from "../../output.ts";
 import { composeRunOptions } from "../../run_options.ts";
 import { LATER_RUN_OPTIONS, RUN_OPTIONS } from "../../run_table.ts";
+import { parseContainerName } from "../../values/identity.ts";
+import { readLate } from "../../values/read_late.ts";
 
 const { detach: _detach, "sig-proxy": _sigProxy, ...CREATE_OPTIONS } = RUN_OPTIONS;
 
+const readName = readLate(parseContainerName);
+
 /** `mydocker create`. */
 export const command = defineCommand({
-  options: CREATE_OPTIONS,
+  options: {
+    ...CREATE_OPTIONS,
+    name: { ...RUN_OPTIONS.name, parse: readName },
+  },
   positionals: {
     usage: "[IMAGE] [COMMAND] [ARG...]",
     min: 0,

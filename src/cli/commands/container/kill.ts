@@ -2,7 +2,10 @@ import { defineCommand, requireRoot } from "../../command.ts";
 import { forEachArgument } from "../../each.ts";
 import { print } from "../../output.ts";
 import { reportError } from "../../report.ts";
+import { readLate } from "../../values/read_late.ts";
 import { parseSignal } from "../../values/signal.ts";
+
+const readSignal = readLate(parseSignal);
 
 /** `mydocker kill`. */
 export const command = defineCommand({
@@ -12,7 +15,7 @@ export const command = defineCommand({
       short: "s",
       value: "signal",
       description: "Signal to send, KILL by default",
-      parse: parseSignal,
+      parse: readSignal,
     },
   },
   positionals: {

@@ -1,6 +1,9 @@
 import { defineCommand, requireRoot } from "../../command.ts";
 import { defined } from "../../defined.ts";
+import { readLate } from "../../values/read_late.ts";
 import { parseTail, parseTimestamp } from "../../values/timestamp.ts";
+
+const readTime = readLate(parseTimestamp);
 
 /** `mydocker logs`. */
 export const command = defineCommand({
@@ -10,7 +13,7 @@ export const command = defineCommand({
       type: "value",
       value: "time",
       description: "Only what is younger: a time, or how long ago, such as 42m",
-      parse: parseTimestamp,
+      parse: readTime,
     },
     tail: {
       type: "value",
@@ -24,7 +27,7 @@ export const command = defineCommand({
       type: "value",
       value: "time",
       description: "Only what is older",
-      parse: parseTimestamp,
+      parse: readTime,
     },
   },
   positionals: { usage: "CONTAINER", min: 1, max: 1, complete: "container" },

@@ -1,7 +1,10 @@
 import { defineCommand, requireRoot } from "../../command.ts";
 import { defined } from "../../defined.ts";
 import { parseFilter } from "../../values/filter.ts";
+import { readLate } from "../../values/read_late.ts";
 import { parseTimestamp } from "../../values/timestamp.ts";
+
+const readTime = readLate(parseTimestamp);
 
 /** `mydocker events`. */
 export const command = defineCommand({
@@ -23,13 +26,13 @@ export const command = defineCommand({
       type: "value",
       value: "time",
       description: "Also what happened since then: a time, or how long ago, such as 42m",
-      parse: parseTimestamp,
+      parse: readTime,
     },
     until: {
       type: "value",
       value: "time",
       description: "What happens until then",
-      parse: parseTimestamp,
+      parse: readTime,
     },
   },
   positionals: { usage: "", min: 0, max: 0 },

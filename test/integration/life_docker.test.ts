@@ -1,0 +1,247 @@
+/** Containers beside Docker's: `ps` and its filters, `inspect`, and what is said to bad input. */
+
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { Dockerd, IMAGE } from "../helpers/dockerd.ts";
+import { program, type Requirement, root, testIf } from "../helpers/requires.ts";
+
+const requirements: Requirement[] = [root(), program("dockerd"), program("docker"), program("ip")];
+const isComplete = requirements.every((requirement) => requirement === undefined);
+
+const engine = useEngine({
+  before: async () => {
+    if (!isComplete) return;
+    for (const call of [
+      ["tag", "busybox", IMAGE],
+      ["volume", "create", "first"],
+      ["volume", "rm", "first"],
+    ]) {
+      await engine.call(call);
+    }
+  },
+});
+const dockerd = new Dockerd(engine, "beside");
+
+/** Both engines do the same; it has to succeed. */
+async function both(...args: string[]): Promise<void> {
+  for (const { exitCode, err } of await Promise.all([engine.call(args), dockerd.docker(args)])) {
+    expect([args.join(" "), exitCode, err]).toEqual([args.join(" "), 0, ""]);
+  }
+}
+
+const NAMES = ["made", "up", "failed", "done", "still"];
+
+beforeAll(async () => {
+  if (!isComplete) return;
+  await dockerd.start();
+  const quiet = ["--network", "none"];
+  await both("volume", "create", "stock");
+  await both("create", ...quiet, "--name", "made", "-l", "tier=web", IMAGE, "true");
+  await both(
+    ...["run", "-d", ...quiet, "--name", "up", "-l", "tier=db", "-l", "with.dots-and=b"],
+    ...["-v", "stock:/stock", "-v", "/tmp:/host:ro", IMAGE, "sleep", "1000"],
+  );
+  for (const [name, code] of [
+    ["failed", "3"],
+    ["done", "0"],
+  ] as const) {
+    await both("run", "-d", ...quiet, "--name", name, IMAGE, "sh", "-c", `exit ${code}`);
+    await both("wait", name).catch(() => undefined);
+  }
+  await both("run", "-d", ...quiet, "--name", "still", IMAGE, "sleep", "1000");
+  await both("pause", "still");
+}, 60_000);
+afterAll(async () => {
+  await dockerd.stop();
+});
+
+describe("ps", () => {
+  const shown: string[][] = [
+    [],
+    ["-a"],
+    ["-l"],
+    ["-n", "2"],
+    ["-n", "0"],
+    ["-n", "2", "-f", "name=e"],
+    ["-l", "-f", "status=exited"],
+    ["-f", "name=u"],
+    ["-a", "-f", "name=^do"],
+    ["-a", "-f", "name=/done"],
+    ["-a", "-f", "name=^/done$"],
+    ["-a", "-f", "name=done", "-f", "name=up"],
+    ["-a", "-f", "name=["],
+    ["-f", "label=tier"],
+    ["-a", "-f", "label=tier"],
+    ["-a", "-f", "label=tier=web"],
+    ["-a", "-f", "label=tier", "-f", "label=tier=db"],
+    ["-f", "status=created"],
+    ["-f", "status=exited", "-f", "status=paused"],
+    ["-f", "status=running"],
+    ["-f", "exited=3"],
+    ["-a", "-f", "exited=3"],
+    ["-a", "-f", "exited=0"],
+    ["-a", "-f", "exited=0", "-f", "exited=3"],
+    ["-a", "-f", "before=failed"],
+    ["-a", "-f", "since=failed"],
+    ["-a", "-f", "since=made", "-f", "before=done"],
+    ["-f", "volume=stock"],
+    ["-f", "volume=/stock"],
+    ["-f", "volume=/host"],
+    ["-f", "volume=/tmp"],
+    ["-f", "volume=nowhere"],
+    ["-a", "-f", `ancestor=${IMAGE}`],
+    ["-a", "-f", "ancestor=nothing"],
+    ["-a", "-f", "health=none"],
+    ["-f", "health=healthy"],
+    ["-f", "network=none"],
+    ["-f", "network=host"],
+    ["-a", "-f", "is-task=false"],
+    ["-a", "-f", "id=none"],
+    ["-a", "-f", "NAME = up"],
+  ];
+  for (const args of shown) {
+    testIf(requirements, `${args.join(" ")} shows what Docker shows`, async () => {
+      const call = ["ps", ...args, "--format", "{{.Names}}"];
+      const docker = await dockerd.docker(call);
+      const ours = await engine.call(call);
+      expect([ours.exitCode, ours.err, ours.out]).toEqual([0, "", docker.out]);
+    });
+  }
+
+  const drawn: string[][] = [
+    ["-a", "--format", "table {{.Names}}\t{{.Image}}\t{{.Command}}\t{{.State}}"],
+    ["-a", "--format", 'table {{.Names}}\t{{.Label "with.dots-and"}}'],
+    ["-a", "--format", "table {{.LocalVolumes}}\t{{.Mounts}}\t{{.Networks}}\t{{.Ports}}"],
+    ["-a", "--format", "{{.Names}}: {{.Size}}"],
+    ["-a", "--format", "{{json .Names}} {{upper .State}} {{.Mounts}}", "--no-trunc"],
+    ["-a", "--format", '{{join (split .Names "e") "-"}}'],
+    ["-a", "-q", "--format", "{{.Names}}"],
+  ];
+  for (const args of drawn) {
+    testIf(requirements, `${args.join(" ")} is drawn as Docker draws it`, async () => {
+      const docker = await dockerd.docker(["ps", ...args]);
+      const ours = await engine.call(["ps", ...args]);
+      // Docker's mounts are in no order, and its image is counted otherwise.
+      const plain = (text: string) =>
+        text.replace("/tmp,stock", "stock,/tmp").replaceAll(/virtual [\d.]+/g, "virtual 2");
+      expect([ours.exitCode, ours.err, plain(ours.out)]).toEqual([0, "", plain(docker.out)]);
+    });
+  }
+
+  testIf(requirements, "-s has a column more, and -q the ids alone", async () => {
+    const heading = async (...args: string[]) =>
+      [await engine.call(args), await dockerd.docker(args)].map(({ out }) =>
+        (out.split("\n")[0] ?? "").replace(/ +/g, " "),
+      );
+    const [ours, docker] = await heading("ps", "-a", "-s");
+    expect(ours).toBe(docker as string);
+    const { out } = await engine.call(["ps", "-a", "-q"]);
+    expect(out.split("\n")).toHaveLength(NAMES.length);
+    expect(out).toMatch(/^[0-9a-f]{12}(\n[0-9a-f]{12})*$/);
+  });
+
+  testIf(requirements, "as JSON has Docker's fields", async () => {
+    const call = ["ps", "-f", "name=up", "--format", "{{json .}}"];
+    const [ours, docker] = [await engine.call(call), await dockerd.docker(call)].map(({ out }) =>
+      JSON.parse(out),
+    );
+    const same = {
+      CreatedAt: "",
+      ID: "",
+      RunningFor: "",
+      Status: "",
+      Labels: "",
+      Mounts: "",
+      Size: "",
+    };
+    expect({ ...ours, ...same }).toEqual({ ...docker, ...same });
+  });
+});
+
+describe("bad input", () => {
+  const nobody = ["start", "stop", "restart", "kill", "rm", "pause", "unpause", "wait", "logs"];
+  const refused: string[][] = [
+    ...nobody.map((verb) => [verb, "nobody"]),
+    ...[["inspect"], ["top"], ["attach"], ["stats", "--no-stream"]].map((call) => [
+      ...call,
+      "nobody",
+    ]),
+    ["inspect", "-f", "{{.Nothing}}", "up"],
+    ["exec", "nobody", "true"],
+    ["rename", "nobody", "other"],
+    ["rename", "done", "up"],
+    ["rename", "done", "bad name"],
+    ["rename", "done", ""],
+    ["update", "-m", "64m", "nobody"],
+    ["update", "-m", "nonsense", "up"],
+    ["create", "--name", "up", IMAGE, "true"],
+    ["run", "-d", "--name", "up", IMAGE, "true"],
+    ["create", "--name", "bad name", IMAGE, "true"],
+    ["exec", "done", "true"],
+    ["exec", "made", "true"],
+    ["exec", "still", "true"],
+    ["exec", "-it", "up", "true"],
+    ["exec", "up"],
+    ["rm", "up"],
+    ["rm", "still"],
+    ["kill", "done"],
+    ["kill", "made"],
+    ["kill", "-s", "NONSENSE", "up"],
+    ["kill", "-s", "999", "up"],
+    ["pause", "done"],
+    ["pause", "still"],
+    ["unpause", "up"],
+    ["unpause", "done"],
+    ["attach", "done"],
+    ["attach", "still"],
+    ["top", "done"],
+    ["stop", "-t", "soon", "up"],
+    ["run", "--rm", "--restart", "always", IMAGE, "true"],
+    ["run", "--restart", "sometimes", IMAGE, "true"],
+    ["run", "--restart", "always:3", IMAGE, "true"],
+    ["run", "--cpus", "1", "--cpu-quota", "1000", IMAGE, "true"],
+    ["run", "--nonsense", IMAGE, "true"],
+    ["run", "-m", "1k", IMAGE, "true"],
+    ["run", "-m", "64m", "--memory-swap", "32m", IMAGE, "true"],
+    ["run", "-w", "relative", IMAGE, "true"],
+    ["run", "-v", "/tmp:relative", IMAGE, "true"],
+    ["run", "-v", "/tmp:/data:nonsense", IMAGE, "true"],
+    ["run", "-e", "", IMAGE, "true"],
+    ["ps", "--nonsense"],
+    ["ps", "extra"],
+    ["ps", "-f", "nonsense"],
+    ["ps", "-f", "nonsense=1"],
+    ["ps", "-f", "exited=x"],
+    ["ps", "-f", "status=nonsense"],
+    ["ps", "-f", "health=nonsense"],
+    ["ps", "-f", "before=nobody"],
+    ["ps", "-f", "since=nobody"],
+    ["ps", "--format", "{{.Nothing}}"],
+    ["ps", "--format", "{{.Names"],
+    ["ps", "-n", "x"],
+    ["logs", "--since", "nonsense", "up"],
+    ["logs"],
+    ["inspect"],
+    ["rm"],
+    ["wait"],
+  ];
+  for (const args of refused) {
+    testIf(requirements, `${args.join(" ")} ends with Docker's exit code and a line`, async () => {
+      const states = ["ps", "-a", "--format", "{{.Names}} {{.State}}"];
+      const before = await engine.call(states);
+      const docker = await dockerd.docker(args);
+      const ours = await engine.call(args);
+      expect([ours.exitCode, ours.out]).toEqual([docker.exitCode, docker.out]);
+      expect(ours.err.split("\n")).toEqual([expect.stringMatching(/^mydocker: ./)]);
+      expect((await engine.call(states)).out).toBe(before.out);
+    });
+  }
+});
+
+testIf(requirements, "all of it is removed", async () => {
+  await both("rm", "-f", ...NAMES);
+  await both("volume", "rm", "stock");
+  await dockerd.stop();
+});
+
+leavesNothingBehind(engine);
