@@ -134,6 +134,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "container",
+    name: "cp",
+    top: "cp",
+    description: "Copy files into a container, or out of one",
+    load: () => import("./commands/container/cp.ts"),
+  },
+  {
+    group: "container",
     name: "top",
     top: "top",
     description: "Show the processes of a container",
@@ -317,7 +324,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder commit compose container cp diff export login logout network port push search stats`.split(
+  `build builder commit compose container diff export login logout network port push search stats`.split(
     /\s+/,
   ),
 );

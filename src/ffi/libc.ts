@@ -237,6 +237,10 @@ const prototypes = {
   lgetxattr: { args: ["ptr", "ptr", "ptr", ULONG], returns: LONG },
   // ssize_t llistxattr(const char *path, char *list, size_t size);
   llistxattr: { args: ["ptr", "ptr", ULONG], returns: LONG },
+  // ssize_t getxattr(const char *path, const char *name, void *value, size_t size);
+  getxattr: { args: ["ptr", "ptr", "ptr", ULONG], returns: LONG },
+  // ssize_t listxattr(const char *path, char *list, size_t size);
+  listxattr: { args: ["ptr", "ptr", ULONG], returns: LONG },
   // int chdir(const char *path);
   chdir: { args: ["ptr"], returns: "i32" },
   // int chroot(const char *path);

@@ -7,14 +7,24 @@ import { encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, O, openat2, RESOLVE } from "../linux/fd.ts";
 import { mkdir } from "../linux/file.ts";
-import { chmodAt } from "../linux/file_metadata.ts";
+import { chmodNoFollow } from "../linux/file_metadata.ts";
 import { quoteName, TarError } from "./tar_header.ts";
 
-const ANCHORED =
-  RESOLVE.RESOLVE_BENEATH |
-  RESOLVE.RESOLVE_NO_SYMLINKS |
-  RESOLVE.RESOLVE_NO_MAGICLINKS |
-  RESOLVE.RESOLVE_NO_XDEV;
+/** Nothing but what is below, whatever is mounted there. */
+const BENEATH =
+  RESOLVE.RESOLVE_BENEATH | RESOLVE.RESOLVE_NO_SYMLINKS | RESOLVE.RESOLVE_NO_MAGICLINKS;
+const ANCHORED = BENEATH | RESOLVE.RESOLVE_NO_XDEV;
+/** As a process in that root would go. */
+const IN_ROOT = RESOLVE.RESOLVE_IN_ROOT | RESOLVE.RESOLVE_NO_MAGICLINKS;
+
+/** How directories are reached. */
+export type Reach =
+  /** on one file system, without symbolic links: a layer's */
+  | { readonly kind: "layer" }
+  /** without symbolic links: a tree that others may be changing */
+  | { readonly kind: "tree" }
+  /** from `base` in a container's root on, symbolic links as the container would follow them */
+  | { readonly kind: "root"; readonly base: string };
 
 /** limits.h: bytes of a path, with its NUL. */
 const PATH_MAX = 4096;
@@ -49,9 +59,16 @@ export class AnchoredDirectories {
   private path = "";
   private fd: number;
 
-  /** @param root a directory's descriptor, which stays the caller's */
-  constructor(private readonly root: number) {
-    this.fd = root;
+  /**
+   * @param root a directory's descriptor, which stays the caller's
+   * @param base with {@link Reach} of the kind `root` the directory of that path, otherwise the same
+   */
+  constructor(
+    private readonly root: number,
+    private readonly how: Reach = { kind: "layer" },
+    private readonly base = root,
+  ) {
+    this.fd = base;
   }
 
   /**
@@ -71,13 +88,13 @@ export class AnchoredDirectories {
 
   /** Lets go of the directory that is open: it may have been removed or replaced. */
   forget(): void {
-    if (this.fd !== this.root) close(this.fd);
+    if (this.fd !== this.base) close(this.fd);
     this.path = "";
-    this.fd = this.root;
+    this.fd = this.base;
   }
 
   private reach(path: string, make: boolean): number {
-    if (path === "") return this.root;
+    if (path === "") return this.base;
     try {
       return this.step(path);
     } catch (error) {
@@ -89,16 +106,19 @@ export class AnchoredDirectories {
       const name = path.slice(slash + 1);
       mkdir(name, IMPLIED_MODE, parent);
       // Whatever the umask of whoever imports.
-      chmodAt(parent, name, IMPLIED_MODE);
+      chmodNoFollow(parent, name, IMPLIED_MODE);
     } finally {
-      if (parent !== this.root) close(parent);
+      if (parent !== this.base) close(parent);
     }
     return this.step(path);
   }
 
   private step(path: string): number {
+    const { how } = this;
+    const flags = O.O_PATH | O.O_DIRECTORY;
     try {
-      return openat2(this.root, path, O.O_PATH | O.O_DIRECTORY, ANCHORED);
+      if (how.kind === "root") return openat2(this.root, `${how.base}/${path}`, flags, IN_ROOT);
+      return openat2(this.root, path, flags, how.kind === "layer" ? ANCHORED : BENEATH);
     } catch (error) {
       if (isErrno(error, "ELOOP", "ENOTDIR", "EXDEV"))
         throw new TarError(

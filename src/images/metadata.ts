@@ -2,7 +2,7 @@
 import { isErrno } from "../ffi/call.ts";
 import { AT_EMPTY_PATH } from "../linux/fd.ts";
 import { chownAt } from "../linux/file.ts";
-import { chmodAt, fchmod, setTimesAt } from "../linux/file_metadata.ts";
+import { chmodNoFollow, fchmod, setTimesAt } from "../linux/file_metadata.ts";
 import { umask } from "../linux/process.ts";
 import { setXattr } from "../linux/xattr.ts";
 import type { TarEntry } from "./tar_entry.ts";
@@ -23,7 +23,15 @@ export class Metadata {
   /** Extended attributes that the file system does not take, a line each. */
   readonly warnings = new Set<string>();
 
-  constructor() {
+  /**
+   * @param owners whether files belong to whom the archive says, and not to us
+   * @param isForeign whether there are directories that we did not make, with groups to hand on
+   */
+  constructor(
+    private readonly owners = true,
+    isForeign = false,
+  ) {
+    this.inheritedGroup = isForeign;
     this.umask = umask(0o022);
     umask(this.umask);
   }
@@ -39,15 +47,16 @@ export class Metadata {
   /** Of a symbolic link, device or FIFO. */
   setSpecial(parent: number, name: string, entry: TarEntry): void {
     if (this.mustChown(entry)) chownAt(parent, name, entry.uid, entry.gid);
-    if (entry.type !== "symlink" && this.mustChmod(entry)) chmodAt(parent, name, entry.mode);
+    if (entry.type !== "symlink" && this.mustChmod(entry)) chmodNoFollow(parent, name, entry.mode);
     this.setXattrs(parent, name, entry);
     setTimesAt(parent, name, entry.mtime, entry.mtimeNanoseconds);
   }
 
   /** Of a directory, but for its times, which making files in it changes. @param existed it may have others' */
   setDirectory(parent: number, name: string, entry: TarEntry, existed: boolean): void {
-    if (existed || this.mustChown(entry)) chownAt(parent, name, entry.uid, entry.gid);
-    if (existed || this.mustChmod(entry)) chmodAt(parent, name, entry.mode);
+    if ((existed && this.owners) || this.mustChown(entry))
+      chownAt(parent, name, entry.uid, entry.gid);
+    if (existed || this.mustChmod(entry)) chmodNoFollow(parent, name, entry.mode);
     if ((entry.mode & 0o2000) !== 0) this.inheritedGroup = true;
     this.setXattrs(parent, name, entry);
   }
@@ -58,7 +67,7 @@ export class Metadata {
   }
 
   private mustChown(entry: TarEntry): boolean {
-    return this.inheritedGroup || entry.uid !== 0 || entry.gid !== 0;
+    return this.owners && (this.inheritedGroup || entry.uid !== 0 || entry.gid !== 0);
   }
 
   private mustChmod(entry: TarEntry): boolean {

@@ -30,7 +30,7 @@ import {
   unlink,
 } from "../linux/file.ts";
 import { setTimesAt } from "../linux/file_metadata.ts";
-import { AnchoredDirectories, placeOf } from "./anchored.ts";
+import { AnchoredDirectories, placeOf, type Reach } from "./anchored.ts";
 import { Metadata } from "./metadata.ts";
 import { checkOwner, makeSpecial } from "./special.ts";
 import type { TarEntry, TarSink } from "./tar_entry.ts";
@@ -43,6 +43,17 @@ const WHITEOUT_OPAQUE = ".wh..wh..opq";
 export interface UnpackOptions {
   /** fsync(2) each file: for small layers, where syncfs(2) would wait for everybody's data. */
   readonly syncFiles?: boolean;
+  /** Not a layer but a copy into a tree that is there. */
+  readonly copy?: CopyOptions;
+}
+
+/** How files are copied into a tree, which others may be changing meanwhile. Whiteouts mean nothing. */
+export interface CopyOptions {
+  readonly reach: Exclude<Reach, { kind: "layer" }>;
+  /** with `reach` of the kind `root` the directory to copy into, whose path `base` is */
+  readonly base?: number;
+  /** Files keep their owners; otherwise they are ours. */
+  readonly owners: boolean;
 }
 
 /** What came of a layer. */
@@ -61,7 +72,8 @@ const isWhiteout = (stat: Stat) =>
 /** Takes a tar reader's members. Throws {@link TarError} for what it refuses, {@link MydockerError} for what fails. */
 export class Unpacker implements TarSink {
   private readonly directories: AnchoredDirectories;
-  private readonly metadata = new Metadata();
+  private readonly metadata: Metadata;
+  private readonly copy: CopyOptions | undefined;
   private readonly directoryTimes = new Map<
     string,
     readonly [seconds: number, nanoseconds: number]
@@ -83,7 +95,13 @@ export class Unpacker implements TarSink {
     private readonly root: number,
     private readonly options: UnpackOptions = {},
   ) {
-    this.directories = new AnchoredDirectories(root);
+    this.copy = options.copy;
+    this.directories = this.anchored();
+    this.metadata = new Metadata(this.copy?.owners, this.copy !== undefined);
+  }
+
+  private anchored(): AnchoredDirectories {
+    return new AnchoredDirectories(this.root, this.copy?.reach, this.copy?.base);
   }
 
   entry(entry: TarEntry): void {
@@ -133,12 +151,13 @@ export class Unpacker implements TarSink {
     try {
       call();
     } catch (error) {
-      if (error instanceof TarError) throw error;
+      if (error instanceof MydockerError) throw error;
       const why =
         error instanceof SysError
           ? `${error.syscall}: ${error.code}: ${errnoText(error.errno)}`
           : String(error);
-      throw new MydockerError(`cannot unpack ${quoteName(path)}: ${why}`, { cause: error });
+      const what = this.copy === undefined ? "unpack" : "write";
+      throw new MydockerError(`cannot ${what} ${quoteName(path)}: ${why}`, { cause: error });
     }
   }
 
@@ -152,7 +171,7 @@ export class Unpacker implements TarSink {
       );
     if (name.startsWith(WHITEOUT) && !this.isDirectory(directory)) return;
     const parent = this.directories.open(directory, true);
-    if (name.startsWith(WHITEOUT)) this.whiteout(parent, name, entry);
+    if (name.startsWith(WHITEOUT) && this.copy === undefined) this.whiteout(parent, name, entry);
     else if (entry.type === "directory") this.makeDirectory(parent, name, path, entry);
     else if (entry.type === "hardlink") this.makeHardLink(directory, name, path, entry);
     else if (entry.type === "file") {
@@ -183,6 +202,7 @@ export class Unpacker implements TarSink {
   }
 
   private makeDirectory(parent: number, name: string, path: string, entry: TarEntry): void {
+    if (name === "" && this.copy !== undefined) return; // what is copied into stays as it is
     const at = name === "" ? "." : name;
     let existed = name === "";
     if (!existed) {
@@ -201,6 +221,8 @@ export class Unpacker implements TarSink {
   private clearForDirectory(parent: number, name: string, mode: number): boolean {
     const found = statAt(parent, name, AT_SYMLINK_NOFOLLOW);
     if (isDirectory(found)) return true;
+    if (this.copy !== undefined)
+      throw new MydockerError(`cannot overwrite non-directory ${quoteName(name)} with a directory`);
     unlink(name, parent);
     mkdir(name, mode, parent);
     // The layer hides what the layers below have there, and has a directory of its own instead.
@@ -222,7 +244,7 @@ export class Unpacker implements TarSink {
         throw new TarError(
           `the tar archive has a hard link to the root directory: ${quoteName(entry.path)}`,
         );
-      const from = new AnchoredDirectories(this.root);
+      const from = this.anchored();
       try {
         const fromDirectory = from.open(target.directory, false);
         // The target must be there before anything makes room for the link.
@@ -268,7 +290,10 @@ export class Unpacker implements TarSink {
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
     }
-    if (isDirectory(statAt(parent, name, AT_SYMLINK_NOFOLLOW)))
+    const isThere = isDirectory(statAt(parent, name, AT_SYMLINK_NOFOLLOW));
+    if (isThere && this.copy !== undefined)
+      throw new MydockerError(`cannot overwrite directory ${quoteName(path)} with a non-directory`);
+    if (isThere)
       for (const directory of this.directoryTimes.keys())
         if (directory === path || directory.startsWith(`${path}/`))
           this.directoryTimes.delete(directory);

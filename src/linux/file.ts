@@ -79,6 +79,8 @@ export interface Stat {
   readonly mtime: number;
   /** nanoseconds of the second */
   readonly mtimeNsec: number;
+  /** It is what a mount shows at its top. */
+  readonly isMountRoot: boolean;
 }
 
 /** The kernel's answer; a figure is decoded when it is asked for, since hardly anybody wants all. */
@@ -123,9 +125,13 @@ class StatView implements Stat {
   get mtimeNsec(): number {
     return statxBuffer.get(this.buffer, "mtimeNsec");
   }
+  get isMountRoot(): boolean {
+    return (statxBuffer.get(this.buffer, "attributes") & STATX_ATTR_MOUNT_ROOT) !== 0;
+  }
 }
 
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 
 /** statx(2) on `path` below `dirfd`. */
 export function statAt(dirfd: number, path: string, flags = 0): Stat {
@@ -268,22 +274,6 @@ export function rename(from: string, to: string): void {
     () => ({ source: from, to }),
     libc.renameat(AT_FDCWD, cString(from), AT_FDCWD, cString(to)),
   );
-}
-
-/**
- * renameat2(2), RENAME_NOREPLACE: from one directory to another, not onto anything.
- * @returns false when something has that name there
- */
-export function renameIfFree(fromDir: number, from: string, toDir: number, to: string): boolean {
-  const RENAME_NOREPLACE = 1;
-  const [source, target] = [cString(from), cString(to)];
-  const moved = checkUnless(
-    "renameat2",
-    ["EEXIST"],
-    () => ({ source: from, to }),
-    libc.renameat2(SYS.renameat2, fromDir, source, toDir, target, RENAME_NOREPLACE),
-  );
-  return moved !== undefined;
 }
 
 /** readlink(2) of what may be no link, or not there: undefined then. */

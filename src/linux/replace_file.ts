@@ -1,9 +1,10 @@
 /** Files that are replaced as a whole, so that a reader sees the old one or the new one. */
 import { cString, encodeBytes } from "../ffi/bytes.ts";
-import { check } from "../ffi/call.ts";
+import { check, checkUnless } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
 import { AT_FDCWD, AT_SYMLINK_FOLLOW, close, fdPath, fsync, O, open, writeAll } from "./fd.ts";
 import { rename, unlink } from "./file.ts";
+import { SYS } from "./syscall_numbers.ts";
 
 /** Replaces a file: a temporary one beside it, synced if `durable`, renamed into place. */
 export function replaceFile(
@@ -51,4 +52,20 @@ export function syncDirectory(path: string): void {
   } finally {
     close(fd);
   }
+}
+
+/**
+ * renameat2(2), RENAME_NOREPLACE: from one directory to another, not onto anything.
+ * @returns false when something has that name there
+ */
+export function renameIfFree(fromDir: number, from: string, toDir: number, to: string): boolean {
+  const RENAME_NOREPLACE = 1;
+  const [source, target] = [cString(from), cString(to)];
+  const moved = checkUnless(
+    "renameat2",
+    ["EEXIST"],
+    () => ({ source: from, to }),
+    libc.renameat2(SYS.renameat2, fromDir, source, toDir, target, RENAME_NOREPLACE),
+  );
+  return moved !== undefined;
 }

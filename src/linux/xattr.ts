@@ -2,6 +2,7 @@
 import { cString, decodeBytes } from "../ffi/bytes.ts";
 import { check, checkUnless, isErrno } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
+import { fdPath } from "./fd.ts";
 
 /** lsetxattr(2). */
 export function setXattr(path: string, name: string, value: Uint8Array): void {
@@ -44,4 +45,32 @@ export function listXattrs(path: string): string[] {
   );
   if (length === undefined || length === 0) return [];
   return decodeBytes(names.subarray(0, length - 1)).split("\0");
+}
+
+/** One buffer for many files: most have no attribute at all. */
+let buffer: Uint8Array | undefined;
+
+/** listxattr(2) of what a descriptor names, also an O_PATH one; see {@link listXattrs}. */
+export function listXattrsOf(fd: number): string[] {
+  buffer ??= new Uint8Array(XATTR_SIZE_MAX);
+  const length = checkUnless(
+    "listxattr",
+    ["EOPNOTSUPP"],
+    () => ({ fd }),
+    libc.listxattr(cString(fdPath(fd)), buffer, XATTR_LIST_MAX),
+  );
+  if (length === undefined || length === 0) return [];
+  return decodeBytes(buffer.subarray(0, length - 1)).split("\0");
+}
+
+/** getxattr(2) of what a descriptor names, also an O_PATH one; see {@link getXattr}. */
+export function getXattrOf(fd: number, name: string): Uint8Array | undefined {
+  buffer ??= new Uint8Array(XATTR_SIZE_MAX);
+  const length = checkUnless(
+    "getxattr",
+    ["ENODATA", "EOPNOTSUPP"],
+    () => ({ fd, name }),
+    libc.getxattr(cString(fdPath(fd)), cString(name), buffer, buffer.length),
+  );
+  return length === undefined ? undefined : buffer.slice(0, length);
 }

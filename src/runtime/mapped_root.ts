@@ -48,7 +48,7 @@ export interface MappedRoot {
 export function* mountMappedRoot(mapped: MappedRoot): Waiting<number> {
   const namespace = openMappedNamespace(mapped.map);
   try {
-    return yield* mountTwice(() => mountAll(mapped, namespace));
+    return yield* inMountNamespace(() => mountAll(mapped, namespace));
   } finally {
     close(namespace);
   }
@@ -60,7 +60,7 @@ export function* mountMappedRoot(mapped: MappedRoot): Waiting<number> {
  * @returns see {@link mountMappedRoot}
  */
 export function mountPlainRoot(root: MappedRoot["root"], at: string): Waiting<number> {
-  return mountTwice(() => {
+  return inMountNamespace(() => {
     mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
     const data = root.data.map((piece) =>
       typeof piece === "string" ? piece : fdPath(open(piece.directory, O.O_PATH | O.O_DIRECTORY)),
@@ -70,7 +70,14 @@ export function mountPlainRoot(root: MappedRoot["root"], at: string): Waiting<nu
   });
 }
 
-function* mountTwice(work: () => number): Waiting<number> {
+/**
+ * Does something in a child that has a mount namespace of its own, where all that it mounts ends
+ * with it. Synchronous code only.
+ * @param work returns a descriptor
+ * @returns that descriptor, here
+ * @throws {LaunchError} with the message of what `work` throws
+ */
+export function* inMountNamespace(work: () => number): Waiting<number> {
   try {
     return yield* mountByChild(work);
   } catch (error) {

@@ -12,7 +12,8 @@ import { SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
 import { close, O, open, syncfs } from "../linux/fd.ts";
-import { ifExists, mkdir, rename, renameIfFree } from "../linux/file.ts";
+import { ifExists, mkdir, rename } from "../linux/file.ts";
+import { renameIfFree } from "../linux/replace_file.ts";
 import { copyAttributes, copyEntries } from "../rootfs/copy_up.ts";
 import { openInRootIfExists } from "../rootfs/safe_path.ts";
 
