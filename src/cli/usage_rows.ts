@@ -90,7 +90,7 @@ function imageUsageRow(usage: ImageUsage, now: number, whole: boolean) {
 
 function containerUsageRow(usage: ContainerUsage, now: number, whole: boolean) {
   return {
-    ...containerRow(usage, now, whole),
+    ...containerRow(usage, { now, whole }),
     LocalVolumes: String(usage.volumes.length),
     Mounts: usage.volumes.join(","),
     Size: humanTotal(usage.size),
