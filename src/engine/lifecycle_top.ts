@@ -23,7 +23,8 @@ export function containerProcesses(
   const args = options.length === 0 ? ["-ef"] : [...options];
   let result: { stdout: Buffer; stderr: Buffer; success: boolean };
   try {
-    result = Bun.spawnSync(["ps", ...args]);
+    // Without a terminal, as a daemon has none: ps shows those of its own terminal unless told otherwise.
+    result = Bun.spawnSync(["ps", ...args], { detached: true, stdin: "ignore" });
   } catch (cause) {
     throw new MydockerError("ps(1) of the host cannot be started", { cause });
   }

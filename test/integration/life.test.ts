@@ -3,8 +3,10 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitForClients } from "../helpers/attached.ts";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { readStat } from "../helpers/leaks.ts";
+import { onTerminal } from "../helpers/terminal.ts";
 import { waitFor } from "../helpers/wait.ts";
 
 const engine = useEngine();
@@ -115,8 +117,7 @@ describe("run -d", () => {
       `${WAIT_FOR_GATE}; exit 3`,
     );
     const waiting = engine.start(["wait", id]);
-    await waitFor("wait is connected", () => existsSync(join(engine.runFolder, "sockets", id)));
-    await Bun.sleep(100);
+    await waitForClients(engine, 1);
     await Bun.write(join(folder, "open"), "");
     expect((await waiting.end()).out).toBe("3");
     await waitFor("removed", () => !existsSync(join(engine.root, "containers", id)));
@@ -397,6 +398,10 @@ describe("inspect, top", () => {
     expect(top.split("\n")).toHaveLength(2);
     expect(top).toMatch(/^UID +PID +PPID[^\n]*\n[^\n]*sleep 1000$/);
     expect(await ok("top", "seen", "-o", "pid,comm")).toMatch(/^PID +COMMAND\n\d+ +sleep$/);
+    // From a terminal, too, of which ps(1) would show the processes alone.
+    const session = onTerminal(engine, ["top", "seen", "-o", "pid,comm"]);
+    expect((await session.end()).output).toMatch(/^PID +COMMAND\r\n\d+ +sleep\r\n$/);
+    session.close();
     await ok("rm", "-f", "seen");
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitForClients } from "../helpers/attached.ts";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { readStat } from "../helpers/leaks.ts";
 import { onTerminal } from "../helpers/terminal.ts";
@@ -58,7 +59,7 @@ describe("on a terminal", () => {
     );
     await waitFor("ready", async () => (await ok("logs", "keys")).includes("ready"));
     const session = onTerminal(engine, ["attach", "--detach-keys", "ctrl-a,d", "keys"]);
-    await Bun.sleep(200);
+    await waitForClients(engine, 1);
     session.type(DETACH);
     await session.waitForOutput(/10 11/);
     session.type("\u0001d");
@@ -166,7 +167,7 @@ describe("with pipes", () => {
       "until [ -e /gate/open ]; do sleep 0.02; done; yes 0123456789abcdef | head -c 20000000 | tee /gate/copy",
     );
     const clients = [engine.start(["attach", "large"]), engine.start(["attach", "large"])];
-    await Bun.sleep(300);
+    await waitForClients(engine, 2);
     await Bun.write(join(folder, "open"), "");
     const ends = await Promise.all(clients.map((client) => client.end()));
     const sum = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
@@ -219,12 +220,12 @@ describe("with pipes", () => {
     );
     await waitFor("ready", async () => (await ok("logs", "signalled")).includes("ready"));
     const alone = engine.start(["attach", "--sig-proxy=false", "signalled"]);
-    await Bun.sleep(200);
+    await waitForClients(engine, 1);
     alone.kill("SIGTERM");
     await alone.end();
     expect(await statusOf("signalled")).toBe("running");
     const client = engine.start(["attach", "signalled"]);
-    await Bun.sleep(200);
+    await waitForClients(engine, 1);
     client.kill("SIGUSR1");
     await client.waitForOutput(/usr1/);
     client.kill("SIGTERM");
@@ -235,7 +236,7 @@ describe("with pipes", () => {
   test("the monitor is killed: the client says how the container ended", async () => {
     await ok("run", "-d", "--name", "dies", "busybox", "sh", "-c", "echo x; sleep 1000");
     const client = engine.start(["attach", "dies"]);
-    await Bun.sleep(200);
+    await waitForClients(engine, 1);
     const pid = Number(await ok("inspect", "-f", "{{.State.Pid}}", "dies"));
     process.kill(readStat(pid)?.parent as number, "SIGKILL");
     expect((await client.end()).exitCode).toBe(137);
