@@ -65,7 +65,7 @@ function readOrThrow(store: ContainerStore, id: string): ContainerRecord {
 /** What the image of a container says of how it is run. */
 export function imageConfigOf(paths: Paths, { imageId, image }: ContainerRecord): ImageConfig {
   if (imageId === undefined) return {};
-  const found = openImageStore(paths.root).get(imageId);
+  const found = openImageStore(paths.root).getOfContainer(imageId);
   if (found === undefined) {
     throw new MydockerError(`the image ${image} of this container was removed (${imageId})`);
   }

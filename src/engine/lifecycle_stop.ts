@@ -156,7 +156,7 @@ function stopSignalOf(
   const said =
     record?.imageId === undefined
       ? undefined
-      : openImageStore(paths.root).get(record.imageId)?.config.config?.StopSignal;
+      : openImageStore(paths.root).getOfContainer(record.imageId)?.config.config?.StopSignal;
   return typeof said === "string" && said !== "" ? parse(said) : SIGNALS.SIGTERM;
 }
 

@@ -11,6 +11,7 @@ import { VolumeStore } from "../volumes/store.ts";
 import { isAnonymous } from "../volumes/volume.ts";
 import { ContainerStore, DamagedContainerError } from "./container_store.ts";
 import { recordEvent } from "./events.ts";
+import { releaseKeptImages } from "./kept_images.ts";
 import { isUp, listContainers } from "./list.ts";
 import { meets, type PruneConditions } from "./prune_conditions.ts";
 import { recover } from "./recovery.ts";
@@ -89,6 +90,7 @@ export function pruneImages(
     if (!meets({ created: image.created, labels }, conditions)) return [];
     return namesOf(image.id, references).flatMap((name) => removeUnlessUsed(paths, store, name));
   });
+  releaseKeptImages(paths);
   const after = layerSizes(store);
   let reclaimed = 0;
   for (const [diffId, size] of before) if (!after.has(diffId)) reclaimed += size;

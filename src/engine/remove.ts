@@ -8,6 +8,7 @@ import type { Paths } from "../paths.ts";
 import { containerCgroup, thawIfFrozen } from "./container_cgroup.ts";
 import { ContainerStore } from "./container_store.ts";
 import { recordContainerEvent } from "./events.ts";
+import { releaseKeptImages } from "./kept_images.ts";
 import {
   claimRemoval,
   claimToRemove,
@@ -60,6 +61,7 @@ export function removeContainer(
   }
   removeWithVolumes(paths, store, ownership, volumes);
   ownership.release();
+  releaseKeptImages(paths);
 }
 
 function removeWithVolumes(

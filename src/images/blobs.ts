@@ -29,8 +29,11 @@ export interface StoredManifest {
 }
 
 /** The manifests of an image whose bytes have the digest that they are called by; unsorted. */
-export function storedManifests(layout: StoreLayout, id: string): StoredManifest[] {
-  const directory = layout.manifests(id);
+export function storedManifests(
+  layout: StoreLayout,
+  id: string,
+  directory = layout.manifests(id),
+): StoredManifest[] {
   return (ifExists(() => readDirectory(directory)) ?? []).flatMap((file) => {
     const bytes = ifExists(() => readFileBytes(`${directory}/${file}`));
     if (bytes === undefined || `${sha256Hex(bytes)}.json` !== file) return [];

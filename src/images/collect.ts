@@ -1,13 +1,13 @@
 /** What nobody needs any more: layers and blobs without an image, and what killed commands left half made. */
 import { readDirectory } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
-import { ifExists, rename, unlink } from "../linux/file.ts";
+import { ifExists, rename, rmdirIfEmpty, unlink } from "../linux/file.ts";
 import { lockDirectory, lockFile } from "../staging/locks.ts";
 import { removeRemains, type Staging } from "../staging/staging.ts";
 import { storedManifests } from "./blobs.ts";
 import { DamagedImageError } from "./image.ts";
 import { SHA256 } from "./image_config.ts";
-import { hexOf, type StoreLayout } from "./layout.ts";
+import { hexOf } from "./layout.ts";
 import type { ImageStore } from "./store.ts";
 
 /** Removes what killed commands left of images that they were making or removing. One call when they left nothing. */
@@ -18,14 +18,18 @@ export function cleanUpImages(store: ImageStore): void {
 }
 
 /** Removes blobs that no manifest of an image names; one that is being placed is locked. */
-function collectBlobs({ layout, ids }: { layout: StoreLayout; ids: () => string[] }): void {
+function collectBlobs(store: ImageStore): void {
+  const { layout } = store;
   const names = ifExists(() => readDirectory(layout.blobs)) ?? [];
   if (names.length === 0) return;
   const inUse = () =>
     new Set(
-      ids()
-        .flatMap((id) => storedManifests(layout, id))
-        .flatMap(({ blobs }) => blobs),
+      [
+        ...store.ids().flatMap((id) => storedManifests(layout, id)),
+        ...store
+          .ids(layout.kept)
+          .flatMap((id) => storedManifests(layout, id, `${layout.keptImage(id)}/manifests`)),
+      ].flatMap(({ blobs }) => blobs),
     );
   const before = inUse();
   for (const digest of names.map((hex) => `sha256:${hex}`)) {
@@ -36,12 +40,16 @@ function collectBlobs({ layout, ids }: { layout: StoreLayout; ids: () => string[
   }
 }
 
-/** The layers of all images that can be read. */
+/** The layers of all images that can be read, and of those that only containers have. */
 function layersInUse(store: ImageStore): Set<string> {
   const used = new Set<string>();
-  for (const id of store.ids()) {
+  const { layout } = store;
+  for (const [id, directory] of [
+    ...store.ids().map((id) => [id, layout.image(id)] as const),
+    ...store.ids(layout.kept).map((id) => [id, layout.keptImage(id)] as const),
+  ]) {
     try {
-      for (const diffId of store.readConfig(id)?.rootfs.diff_ids ?? []) used.add(diffId);
+      for (const diffId of store.readConfig(id, directory)?.rootfs.diff_ids ?? []) used.add(diffId);
     } catch (error) {
       // What its layers were cannot be known, nor can it be used. An I/O error is no such reason.
       if (!(error instanceof DamagedImageError)) throw error;
@@ -71,6 +79,22 @@ export function collectLayers(store: ImageStore, staging: Staging): string[] {
     rename(path, `${staging.path}/${hexOf(diffId)}`);
     removed.push(diffId);
   }
-  collectBlobs({ layout, ids: () => store.ids() });
+  collectBlobs(store);
   return removed;
+}
+
+/**
+ * Removes images that were removed already, and stayed for containers that have gone since.
+ * @param isUsed whether a container is made of an image
+ */
+export function releaseKeptImages(store: ImageStore, isUsed: (id: string) => boolean): void {
+  const { layout } = store;
+  const free = store.ids(layout.kept).filter((id) => !isUsed(id));
+  if (free.length === 0) return;
+  using staging = store.stage();
+  // Another command may be doing the same.
+  for (const id of free)
+    ifExists(() => rename(layout.keptImage(id), `${staging.path}/kept-${hexOf(id)}`));
+  rmdirIfEmpty(layout.kept);
+  collectLayers(store, staging);
 }

@@ -9,6 +9,7 @@
  *     blobs/sha256/<hex>      a layer as registries have it, compressed: what manifests refer to
  *     downloads/<hex>         the beginning of such a blob, or all of one whose image is not here yet
  *     names/<reference>       {"id": "sha256:…", "reference": "docker.io/library/busybox:latest"}
+ *     kept/<hex>/             as in ids/: an image that was removed while containers are made of it
  *     tmp/<uuid>/             what is being made or removed (../staging/)
  *
  * An object is there when its directory or file has been renamed into place, complete; there is no
@@ -31,6 +32,7 @@ export class StoreLayout {
   readonly staging: string;
   readonly blobs: string;
   readonly downloads: string;
+  readonly kept: string;
 
   /** @param root mydocker's state directory, e.g. `/var/lib/mydocker` */
   constructor(readonly root: string) {
@@ -40,6 +42,7 @@ export class StoreLayout {
     this.staging = `${root}/images/tmp`;
     this.blobs = `${root}/images/blobs/sha256`;
     this.downloads = `${root}/images/downloads`;
+    this.kept = `${root}/images/kept`;
   }
 
   /** @param id `sha256:…` */
@@ -49,6 +52,11 @@ export class StoreLayout {
 
   config(id: string): string {
     return `${this.image(id)}/config.json`;
+  }
+
+  /** Where an image is that only containers have. */
+  keptImage(id: string): string {
+    return `${this.kept}/${hexOf(id)}`;
   }
 
   /** Manifests that an image came with. */

@@ -1,9 +1,11 @@
 /** `mydocker rmi`: names and images go, and the layers that no image has any more. */
 import { MydockerError, NotFoundError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
 import { LOCK_EX } from "../linux/fd.ts";
-import { rename, statIfExists } from "../linux/file.ts";
+import { makeDirectories, rename, statIfExists } from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
 import { lockDirectory } from "../staging/locks.ts";
+import type { Staging } from "../staging/staging.ts";
 import { collectLayers } from "./collect.ts";
 import { DamagedImageError } from "./image.ts";
 import { sha256Hex } from "./layout.ts";
@@ -101,13 +103,27 @@ export function removeImage(store: ImageStore, text: string, options: RemoveOpti
   // A name of an image that was gone already.
   if (locked === undefined && !exists(store, id)) return removed;
   const chain = chainOf(store, id);
-  rename(store.layout.image(id), `${staging.path}/image`);
+  if (options.usedBy(id).length > 0) keep(store, staging, id);
+  else rename(store.layout.image(id), `${staging.path}/image`);
   syncDirectory(store.layout.images);
   removed.push({ action: "Deleted", what: id, imageId: id });
   const gone = new Set(collectLayers(store, staging));
   for (const { diffId, chainId } of chain.toReversed())
     if (gone.has(diffId)) removed.push({ action: "Deleted", what: chainId });
   return removed;
+}
+
+/** The image is none any more, but the containers that were made of it can be started: as in Docker. */
+function keep({ layout }: ImageStore, staging: Staging, id: string): void {
+  makeDirectories(layout.kept);
+  try {
+    rename(layout.image(id), layout.keptImage(id));
+    syncDirectory(layout.kept);
+  } catch (error) {
+    // It was removed before, and has come again since.
+    if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
+    rename(layout.image(id), `${staging.path}/image`);
+  }
 }
 
 /** Whether there is anything where an image would be: a file that somebody put there cannot be locked. */

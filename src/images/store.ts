@@ -70,10 +70,11 @@ export class ImageStore {
   /**
    * The image with this id.
    * @param id `sha256:…`, whole
+   * @param directory where it is
    * @throws {DamagedImageError}
    */
-  get(id: string): Image | undefined {
-    const config = this.readConfig(id);
+  get(id: string, directory = this.layout.image(id)): Image | undefined {
+    const config = this.readConfig(id, directory);
     if (config === undefined) return undefined;
     const { layout } = this;
     const diffIds = config.rootfs.diff_ids;
@@ -97,12 +98,17 @@ export class ImageStore {
     };
   }
 
+  /** {@link get} for a container that was made of the image: also when that was removed since. */
+  getOfContainer(id: string): Image | undefined {
+    return this.get(id) ?? this.get(id, this.layout.keptImage(id));
+  }
+
   /**
    * An image's configuration, whether or not its layers are here.
    * @throws {DamagedImageError} when it does not have the digest that it is called by
    */
-  readConfig(id: string): ImageConfig | undefined {
-    const path = this.layout.config(id);
+  readConfig(id: string, directory = this.layout.image(id)): ImageConfig | undefined {
+    const path = `${directory}/config.json`;
     let bytes: Uint8Array | undefined;
     try {
       bytes = ifExists(() => readFileBytes(path));
@@ -111,7 +117,7 @@ export class ImageStore {
       throw damaged(id, `${path} is a directory`, error);
     }
     if (bytes === undefined) {
-      if (ifExists(() => stat(this.layout.image(id))) === undefined) return undefined;
+      if (ifExists(() => stat(directory)) === undefined) return undefined;
       throw damaged(id, `${path} is missing`);
     }
     if (`sha256:${sha256Hex(bytes)}` !== id) throw damaged(id, `${path} does not have that digest`);
@@ -136,9 +142,9 @@ export class ImageStore {
     return found[0];
   }
 
-  /** The ids of all images, damaged ones too; unsorted. */
-  ids(): string[] {
-    return (ifExists(() => readDirectory(this.layout.images)) ?? [])
+  /** The ids of all images, damaged ones too, or of those in another directory; unsorted. */
+  ids(directory = this.layout.images): string[] {
+    return (ifExists(() => readDirectory(directory)) ?? [])
       .map((hex) => `sha256:${hex}`)
       .filter((id) => SHA256.test(id));
   }

@@ -392,6 +392,35 @@ describe("load says what is wrong", () => {
   });
 });
 
+test("a container can be started after its image was removed by force, and then the layers go", async () => {
+  await succeed(other, ["load", "-i", at("busybox.tar")]);
+  await succeed(other, [
+    "create",
+    "--name",
+    "kept",
+    "--network",
+    "none",
+    "mine:1",
+    "echo",
+    "alive",
+  ]);
+  await succeed(other, ["rmi", "-f", "busybox", "mine:1"]);
+  expect(await succeed(other, ["images", "-q"])).toBe("");
+  expect(await succeed(other, ["start", "-a", "kept"])).toBe("alive");
+  const left = () =>
+    ["ids", "layers", "blobs/sha256", "kept"].map((kind) => {
+      const path = join(other.root, "images", kind);
+      return existsSync(path) ? readdirSync(path).length : 0;
+    });
+  expect(left()).toEqual([0, 1, 1, 1]);
+  // Also when the image comes again, and goes again.
+  await succeed(other, ["load", "-i", at("busybox.tar")]);
+  await succeed(other, ["rmi", "-f", "busybox", "mine:1"]);
+  expect(left()).toEqual([0, 1, 1, 1]);
+  await succeed(other, ["rm", "kept"]);
+  expect(left()).toEqual([0, 0, 0, 0]);
+});
+
 test("what was made is removed", async () => {
   await removeAll(engine);
   await succeed(engine, ["rmi", "mine:1"]);

@@ -31,6 +31,8 @@ export const command = defineCommand({
       listContainers(paths)
         .filter(({ record }) => record.imageId === imageId)
         .map(({ record, state }) => ({ id: record.id, running: state.status === "running" }));
+    const { releaseKeptImages } = await import("../../../engine/kept_images.ts");
+    releaseKeptImages(paths);
     const { recordEvent } = await import("../../../engine/events.ts");
     return await forEachArgument(
       positionals,
