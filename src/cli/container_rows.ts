@@ -84,11 +84,16 @@ function nameOf(mount: MountRequest): string {
   return mount.type === "volume" ? (mount.name ?? "") : "";
 }
 
+const healthText = (health: "starting" | "healthy" | "unhealthy" | undefined): string =>
+  health === undefined ? "" : ` (${health === "starting" ? "health: starting" : health})`;
+
 /** `Up 3 minutes`, `Exited (137) 2 hours ago`, `Created`; `Dead` of one that is damaged. */
 export function statusText(state: ContainerState, now: number): string {
   if (state.status === "created") return "Created";
   if (state.status === "dead") return "Dead";
-  if (state.status === "running") return `Up ${humanAge(state.startedAt, now)}`;
+  if (state.status === "running") {
+    return `Up ${humanAge(state.startedAt, now)}${healthText(state.health)}`;
+  }
   if (state.status === "paused") return `Up ${humanAge(state.startedAt, now)} (Paused)`;
   const { exitCode, finishedAt } = state.exit;
   const what = state.status === "restarting" ? "Restarting" : "Exited";

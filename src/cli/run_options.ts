@@ -7,6 +7,7 @@ import { getcwd, ifExists, lstat, readFile } from "../linux/file.ts";
 import type { ParsedCommandLine } from "./argv.ts";
 import { defined } from "./defined.ts";
 import { readEnvironment } from "./environment.ts";
+import { composeHealthcheck } from "./run_health.ts";
 import { composeLog } from "./run_log.ts";
 import { composeResources } from "./run_resources.ts";
 import type { RUN_OPTIONS } from "./run_table.ts";
@@ -77,6 +78,7 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
       stopSignal: values["stop-signal"],
       stopTimeout: values["stop-timeout"],
       restart,
+      healthcheck: composeHealthcheck(values),
       log: composeLog(values["log-driver"], values["log-opt"]),
       stdinOnce: (values.interactive && !values.detach) || undefined,
       cidfile: values.cidfile === undefined ? undefined : absolutePath(values.cidfile, getcwd()),

@@ -2,6 +2,7 @@
 import { formatPlatform, parsePlatform } from "../images/platform.ts";
 import { getcwd } from "../linux/file.ts";
 import type { OptionTable } from "./option_table.ts";
+import { HEALTH_OPTIONS } from "./run_health.ts";
 import { LOG_OPTIONS } from "./run_log.ts";
 import { parseCapability } from "./values/capability.ts";
 import { parseCgroupParent } from "./values/cgroup.ts";
@@ -187,6 +188,7 @@ export const RUN_OPTIONS = {
     description: "Read labels from a file",
     complete: "file",
   },
+  ...HEALTH_OPTIONS,
   ...LOG_OPTIONS,
   memory: {
     type: "value",
@@ -429,12 +431,6 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   "dns-search": "",
   expose: "",
   gpus: "",
-  "health-cmd": "",
-  "health-interval": "",
-  "health-retries": "",
-  "health-start-interval": "",
-  "health-start-period": "",
-  "health-timeout": "",
   ip: "",
   ip6: "",
   isolation: "",
@@ -445,7 +441,6 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   "memory-swappiness": "",
   "net-alias": "",
   "network-alias": "",
-  "no-healthcheck": "",
   "oom-kill-disable": "",
   publish: "p",
   "publish-all": "P",

@@ -32,6 +32,8 @@ export const TAG = {
   output: 0x31, // 1
   errors: 0x32, // 2
   ended: 0x58, // X
+  /** of the process that probes a container's health, to its monitor */
+  probed: 0x50, // P
 } as const;
 
 /** As many bytes of a stream as one message has: half of what a socket holds, or less. */

@@ -1,4 +1,5 @@
 /** What is written down of a container, and reading it again: somebody may have damaged it. */
+import type { Health } from "./health.ts";
 import type { RunOptions } from "./run_options.ts";
 
 /** What a container is, from its making to its removal. */
@@ -71,6 +72,18 @@ function checkFields(value: unknown, fields: Readonly<Record<string, Check>>): v
 export function parseContainerRecord(value: unknown, id: string): ContainerRecord {
   checkFields(value, { ...CONTAINER_FIELDS, id: (said) => said === id });
   return value as ContainerRecord;
+}
+
+const HEALTH_FIELDS: Readonly<Record<string, Check>> = {
+  Status: (value) => ["starting", "healthy", "unhealthy"].includes(value as string),
+  FailingStreak: Number.isInteger,
+  Log: (value) => Array.isArray(value) && value.every(isObject),
+};
+
+/** Reads `health.json`. @throws {TypeError} says what is wrong */
+export function parseHealth(value: unknown): Health {
+  checkFields(value, HEALTH_FIELDS);
+  return value as Health;
 }
 
 /** Reads `exit.json`. @throws {TypeError} says what is wrong */

@@ -4,6 +4,7 @@
  *   <root>/containers/<id>/container.json   what it is; written once
  *   <root>/containers/<id>/config.json      the OCI configuration of its last start
  *   <root>/containers/<id>/exit.json        how it ended last; absent before
+ *   <root>/containers/<id>/health.json      what the probes of its last run said, if it has a health check
  *   <root>/containers/<id>/stopped          somebody stopped it, since it was started last
  *   <root>/containers/<id>/{upper,work}     its own layer
  *   <root>/names/<name>                     symbolic link, whose target is the id
@@ -36,7 +37,9 @@ import {
   type ExitRecord,
   parseContainerRecord,
   parseExitRecord,
+  parseHealth,
 } from "./container_record.ts";
+import type { Health } from "./health.ts";
 
 /** What the file `stopped` says of a container that a shutdown stopped. */
 const UNTIL_BOOT = "until boot";
@@ -185,6 +188,20 @@ export class ContainerStore {
 
   #stoppedPath(id: string): string {
     return `${this.directory(id)}/stopped`;
+  }
+
+  writeHealth(id: string, health: Health): void {
+    replaceFile(`${this.directory(id)}/health.json`, JSON.stringify(health));
+  }
+
+  /** How healthy it is; undefined when nothing is known, or it is damaged: the next probe writes it anew. */
+  readHealth(id: string): Health | undefined {
+    try {
+      return readJson(`${this.directory(id)}/health.json`, parseHealth);
+    } catch (error) {
+      if (error instanceof DamagedContainerError) return undefined;
+      throw error;
+    }
   }
 
   /** Takes back that it was about to run. */

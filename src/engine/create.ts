@@ -6,6 +6,7 @@ import { generateName, isContainerId, newContainerId } from "./container_id.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
 import { recordContainerEvent } from "./events.ts";
+import { mergeHealthcheck } from "./health.ts";
 import { claim, claimSilently, type Ownership } from "./ownership.ts";
 import type { RootChoice } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -42,10 +43,11 @@ export async function createContainer(
 ): Promise<CreatedContainer> {
   const command = commandOf({ ...asked, args: root.args }, root.config);
   const volumes = hasVolumes(asked, root.config) ? await import("./volumes.ts") : undefined;
-  const options =
+  const settled =
     volumes === undefined
       ? asked
       : { ...asked, mounts: volumes.settleMounts(paths, asked, root.config) };
+  const options = withHealthcheck(settled, root.config);
   const id = newContainerId();
   const store = new ContainerStore(paths);
   const cgroup = containerCgroup(id, options.cgroupParent);
@@ -98,6 +100,14 @@ export async function createContainer(
 function hasVolumes({ mounts, volumesFrom }: RunOptions, { Volumes }: ImageConfig): boolean {
   if (volumesFrom !== undefined || mounts.some(({ type }) => type === "volume")) return true;
   return Object.keys(Volumes ?? {}).length > 0;
+}
+
+/** What a container is not told its image says. */
+function withHealthcheck(asked: RunOptions, { Healthcheck }: ImageConfig): RunOptions {
+  const healthcheck = mergeHealthcheck(asked.healthcheck, Healthcheck ?? undefined);
+  return healthcheck === asked.healthcheck
+    ? asked
+    : { ...asked, ...(healthcheck === undefined ? {} : { healthcheck }) };
 }
 
 /** The name that was asked for, or a free one. */

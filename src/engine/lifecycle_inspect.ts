@@ -1,8 +1,10 @@
 /** `inspect` of containers: what is on record of one, in Docker's shape (api/swagger.yaml, ContainerInspectResponse). */
+import type { Healthcheck } from "../images/image_config.ts";
 import type { Paths } from "../paths.ts";
 import { VolumeStore } from "../volumes/store.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
+import { isChecked } from "./health.ts";
 import { imageConfigOf } from "./lifecycle_open.ts";
 import { type FoundContainer, findContainer, recordOf } from "./lifecycle_process.ts";
 import { isUp, stateOf, withPause } from "./list.ts";
@@ -28,7 +30,7 @@ export function inspectContainer(paths: Paths, reference: string): Record<string
     Created: record.created,
     Path: command[0] ?? "",
     Args: command.slice(1),
-    State: stateShape(found, exit),
+    State: stateShape(found, exit, options.healthcheck),
     Image: record.imageId ?? "",
     ResolvConfPath: `${paths.run}/etc/${record.id}.resolv.conf`,
     HostnamePath: `${paths.run}/etc/${record.id}.hostname`,
@@ -79,7 +81,11 @@ function ifKnown<T>(look: () => T): T | undefined {
   }
 }
 
-function stateShape(found: FoundContainer, last: ExitRecord | undefined): object {
+function stateShape(
+  found: FoundContainer,
+  last: ExitRecord | undefined,
+  check: Healthcheck | undefined,
+): object {
   const owner = readOwner(found.paths, found.id);
   const state = withPause(stateOf(owner, last), owner);
   const running = "pid" in state ? state : undefined;
@@ -96,7 +102,15 @@ function stateShape(found: FoundContainer, last: ExitRecord | undefined): object
     Error: running === undefined ? (exit?.error ?? "") : "",
     StartedAt: running?.startedAt ?? exit?.startedAt ?? NEVER,
     FinishedAt: running === undefined ? (exit?.finishedAt ?? NEVER) : NEVER,
+    ...healthShape(found, check),
   };
+}
+
+/** Of one that was started; absent, as in Docker, for one without health check. */
+function healthShape({ store, id }: FoundContainer, check: Healthcheck | undefined): object {
+  if (!isChecked(check)) return {};
+  const health = store.readHealth(id);
+  return health === undefined ? {} : { Health: health };
 }
 
 function mountShape(paths: Paths, mount: MountRequest): object {
@@ -160,6 +174,7 @@ function configShape({ options, labels, id, image }: ContainerRecord, from: Imag
           : [options.entrypoint],
     OnBuild: null,
     Labels: labels,
+    ...(options.healthcheck === undefined ? {} : { Healthcheck: options.healthcheck }),
     ...(options.stopSignal === undefined ? {} : { StopSignal: String(options.stopSignal) }),
     ...(options.stopTimeout === undefined ? {} : { StopTimeout: options.stopTimeout }),
   };

@@ -5,6 +5,7 @@ import { processStartTime } from "../linux/proc.ts";
 import type { Paths } from "../paths.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import { ContainerStore, DamagedContainerError } from "./container_store.ts";
+import { type Health, isChecked } from "./health.ts";
 import { type OwnerRecord, readOwner } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -17,6 +18,8 @@ export type ContainerState =
       readonly pid: number;
       /** RFC 3339 */
       readonly startedAt: string;
+      /** absent for a container that has no health check */
+      readonly health?: Health["Status"];
     }
   | {
       readonly status: "paused";
@@ -74,6 +77,16 @@ export function withPause(state: ContainerState, owner: OwnerRecord | undefined)
   return isPaused ? { ...state, status: "paused" } : state;
 }
 
+/** One that runs, and how healthy it is. */
+function withHealth(
+  state: ContainerState,
+  store: ContainerStore,
+  { id, options }: ContainerRecord,
+): ContainerState {
+  if (state.status !== "running" || !isChecked(options.healthcheck)) return state;
+  return { ...state, health: store.readHealth(id)?.Status ?? "starting" };
+}
+
 /** All containers, the newest first. One that is being made or removed is left out. */
 export function listContainers(paths: Paths): ContainerSummary[] {
   recover(paths);
@@ -100,7 +113,8 @@ function summarize(paths: Paths, store: ContainerStore, id: string): ContainerSu
   if (record === undefined && problems.length === 0) return undefined;
   const exit = read(() => store.readExit(id));
   const owner = readOwner(paths, id);
-  const state = withPause(stateOf(owner, exit), owner);
+  const paused = withPause(stateOf(owner, exit), owner);
+  const state = record === undefined ? paused : withHealth(paused, store, record);
   return {
     record:
       record === undefined ? unreadable(store, id) : { ...record, network: record.options.network },

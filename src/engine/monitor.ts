@@ -18,6 +18,7 @@ import {
 import { type Paths, statePaths } from "../paths.ts";
 import { frameJson, TAG } from "./attach_protocol.ts";
 import { type CreatedContainer, createContainer } from "./create.ts";
+import type { ProbeRequest } from "./health_probe.ts";
 import { cleanUp, writeIdFile } from "./lifecycle.ts";
 import type { StartedExec } from "./lifecycle_exec.ts";
 import { openContainer } from "./lifecycle_open.ts";
@@ -50,6 +51,7 @@ const IGNORED = [
 export async function runMonitor(): Promise<number> {
   const { request, client } = takeOver();
   if (request.kind === "exec") return await attendExec(request, client);
+  if (request.kind === "probe") return await attendProbe(request.probe, client);
   const undo = new DisposableStack();
   let first: MonitoredRun;
   try {
@@ -90,6 +92,13 @@ async function attendExec(
   return 0;
 }
 
+/** One probe of a container's health, for its monitor. */
+async function attendProbe(request: ProbeRequest, client: MonitorClient): Promise<number> {
+  const { probe } = await import("./health_probe.ts");
+  await probe(statePaths(), request, (result) => client.send(frameJson(TAG.probed, result)));
+  return 0;
+}
+
 /** Leaves the caller's directory and streams; what it wrote to our input is our work. */
 function takeOver(): { request: MonitorRequest; client: MonitorClient } {
   umask(0o022);
@@ -109,7 +118,7 @@ function closeStandardStreams(...numbers: readonly number[]): void {
 }
 
 async function start(
-  request: Exclude<MonitorRequest, { kind: "exec" }>,
+  request: Exclude<MonitorRequest, { kind: "exec" | "probe" }>,
   client: MonitorClient,
   undo: DisposableStack,
 ): Promise<MonitoredRun> {

@@ -6,6 +6,7 @@ import { messagePair } from "../linux/socket.ts";
 import { spawnProgram } from "../linux/spawn.ts";
 import { statePaths } from "../paths.ts";
 import { type AttachRequest, hear, readJson, type StartFailure, TAG } from "./attach_protocol.ts";
+import type { ProbeRequest } from "./health_probe.ts";
 import type { ExecRequest } from "./lifecycle_exec.ts";
 import type { RunOptions } from "./run_options.ts";
 import { MissingImageError } from "./with_image.ts";
@@ -15,6 +16,7 @@ export type MonitorRequest = (
   | { readonly kind: "run"; readonly options: RunOptions }
   | { readonly kind: "start"; readonly id: string }
   | { readonly kind: "exec"; readonly container: string; readonly request: ExecRequest }
+  | { readonly kind: "probe"; readonly probe: ProbeRequest }
 ) & {
   /** How the command that starts it is attached; absent when it is not. */
   readonly attach?: AttachRequest;
@@ -45,7 +47,7 @@ export interface StartedMonitor {
  * @throws {MydockerError} with exit code 125, 126 or 127 when it could not be
  */
 export function startMonitor(request: MonitorRequest): StartedMonitor {
-  const socket = spawnMonitor(request);
+  const { socket } = spawnMonitor(request);
   const message = hear(socket);
   if (message?.[0] === TAG.started) {
     return { id: readJson<{ id: string }>(message).id, socket };
@@ -66,15 +68,15 @@ export function startError(message: Uint8Array): MydockerError {
   return new MydockerError(said, { exitCode, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** @returns our end of the socket to it */
-function spawnMonitor(request: MonitorRequest): number {
+/** @returns its pid, and our end of the socket to it */
+export function spawnMonitor(request: MonitorRequest): { pid: number; socket: number } {
   const memory = memfdCreate("mydocker-request");
   const [ours, theirs] = messagePair();
   try {
     writeAll(memory, encodeBytes(JSON.stringify(request)));
     seek(memory, 0);
     const { root, run } = statePaths();
-    spawnProgram({
+    const pid = spawnProgram({
       path: process.execPath,
       argv: [process.execPath, "internal-monitor"],
       env: [...SMALL, ...passedOn(), `MYDOCKER_ROOT=${root}`, `MYDOCKER_RUN=${run}`],
@@ -82,11 +84,14 @@ function spawnMonitor(request: MonitorRequest): number {
       stdin: memory,
       stdout: theirs,
     });
+    return { pid, socket: ours };
+  } catch (error) {
+    close(ours);
+    throw error;
   } finally {
     close(memory);
     close(theirs);
   }
-  return ours;
 }
 
 /** Variables of ours that a monitor minds. */

@@ -4,6 +4,7 @@ import { explainOpenFiles } from "../runtime/rlimits.ts";
 import { frameJson, type StartFailure, TAG } from "./attach_protocol.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import type { CreatedContainer } from "./create.ts";
+import type { HealthMonitor } from "./health_monitor.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { announce, cleanUp, exitOf, recordExit } from "./lifecycle.ts";
 import { DEFAULT_LOG, openLog } from "./logs_writer.ts";
@@ -46,12 +47,15 @@ export async function startRun(
     const running = await startContainer(container, undo, UNINTERRUPTED, seccomp);
     const startedAt = new Date().toISOString();
     if (!options.remove) container.keep();
+    const health = await healthOf(container);
     announce(container, running, startedAt);
+    health?.begin(() => running.cgroup.frozen());
     const session = new MonitorSession({
       running,
       listener,
       clients,
       log,
+      ...(health === undefined ? {} : { health }),
       interactive: options.interactive,
       stdinOnce: options.stdinOnce === true,
       // With a pid namespace of its own, all of it ends with the first process (pid_namespaces(7)).
@@ -65,6 +69,13 @@ export async function startRun(
     cleanUp(undo);
     throw error;
   }
+}
+
+/** Loaded for those that have a health check. */
+async function healthOf(container: CreatedContainer): Promise<HealthMonitor | undefined> {
+  if (container.record.options.healthcheck === undefined) return undefined;
+  const { HealthMonitor } = await import("./health_monitor.ts");
+  return HealthMonitor.of(container);
 }
 
 /**

@@ -18,6 +18,7 @@ import {
 import { type ExitStatus, P_PIDFD, waitExit } from "../linux/process.ts";
 import { openPeer, setWindowSize } from "../linux/tty.ts";
 import { TAG } from "./attach_protocol.ts";
+import type { HealthMonitor } from "./health_monitor.ts";
 import type { LogSink, StreamName } from "./logs_writer.ts";
 import { acceptClient, type MonitorClient, takeLeave } from "./monitor_client.ts";
 import type { RunningContainer } from "./start.ts";
@@ -27,12 +28,18 @@ const CHUNK = 65536;
 /** How often it is tried again to write to a log whose disk is full, in milliseconds. */
 const RETRY = 1000;
 
+const NEVER = Number.POSITIVE_INFINITY;
+/** Nothing to wait for. */
+const NO_PROBE: PollEntry = { fd: -1, events: 0, revents: 0 };
+
 /** What a session is about. */
 export interface MonitorSessionOptions {
   readonly running: RunningContainer;
   readonly listener: number;
   readonly clients: readonly MonitorClient[];
   readonly log: LogSink;
+  /** absent for a container that has no health check */
+  readonly health?: HealthMonitor;
   readonly interactive: boolean;
   readonly stdinOnce: boolean;
   /** Kills what the first process left behind. */
@@ -84,6 +91,7 @@ export class MonitorSession {
     while (!this.#step(pidfd)) {
       // one poll after the other
     }
+    this.#options.health?.end();
     const status = waitExit(P_PIDFD, pidfd);
     if (status === undefined) throw new Error("waitid: the container's process is not ours");
     this.#options.killRest();
@@ -107,7 +115,12 @@ export class MonitorSession {
       revents: 0,
     }));
     const clients = this.#clients.map((client) => client.interest(this.#pendingInput.length === 0));
-    poll([process, listener, input, ...outputs, ...clients], this.#logIsFull ? RETRY : -1);
+    const { health } = this.#options;
+    const probe: PollEntry = health?.interest() ?? NO_PROBE;
+    const patience = Math.min(this.#logIsFull ? RETRY : NEVER, health?.patience ?? NEVER);
+    const entries = [process, listener, input, probe, ...outputs, ...clients];
+    poll(entries, patience === NEVER ? -1 : patience);
+    health?.step(probe);
     if (this.#logIsFull) this.#logIsFull = !this.#options.log.flush();
     if (listener.revents !== 0) this.#accept();
     if (input.revents !== 0) this.#feed();

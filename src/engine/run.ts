@@ -29,7 +29,10 @@ import { withImage } from "./with_image.ts";
 export async function runContainer(options: RunOptions): Promise<number> {
   const undo = new DisposableStack();
   try {
-    return await runUntilItEnds(options, undo);
+    const exitCode = await runUntilItEnds(options, undo);
+    if (exitCode !== undefined) return exitCode;
+    const { runAttached } = await import("./attach.ts");
+    return await runAttached(statePaths(), options);
   } catch (cause) {
     const message = explainOpenFiles(cause);
     throw message === undefined ? cause : new MydockerError(message, { exitCode: 125, cause });
@@ -38,7 +41,11 @@ export async function runContainer(options: RunOptions): Promise<number> {
   }
 }
 
-async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promise<number> {
+/** @returns undefined, and nothing is done, for a container that needs a monitor: something has to probe its health */
+async function runUntilItEnds(
+  options: RunOptions,
+  undo: DisposableStack,
+): Promise<number | undefined> {
   if (options.tty && options.interactive && !isTerminal(0)) {
     throw new MydockerError("the input device is not a TTY", { exitCode: 125 });
   }
@@ -49,6 +56,13 @@ async function runUntilItEnds(options: RunOptions, undo: DisposableStack): Promi
   recover(paths);
   const seccomp = await chooseSeccomp(options, ownCapabilities());
   const root = await withImage(options, () => chooseRoot(paths, options));
+  if (options.healthcheck !== undefined || root.config.Healthcheck) {
+    const { isChecked, mergeHealthcheck } = await import("./health.ts");
+    if (isChecked(mergeHealthcheck(options.healthcheck, root.config.Healthcheck ?? undefined))) {
+      root.hold?.[Symbol.dispose]();
+      return undefined;
+    }
+  }
   const container = await createContainer(paths, options, root, undo);
   root.hold?.[Symbol.dispose](); // its record keeps the image from now on
   using idFile = new DisposableStack();

@@ -1,4 +1,5 @@
 /** What `run` was asked for: the command line parsed, nothing looked up yet. All strings are byte strings (ffi/bytes.ts). */
+import type { Healthcheck } from "../images/image_config.ts";
 import type { RestartPolicy } from "./restart_policy.ts";
 
 /** `-v` and `--mount` and `--tmpfs`. */
@@ -176,6 +177,8 @@ export interface RunOptions {
   readonly stopTimeout?: number;
   /** none when absent; not with `remove` */
   readonly restart?: RestartPolicy;
+  /** once it is made: with what its image says */
+  readonly healthcheck?: Healthcheck;
   /** what is usual when absent */
   readonly log?: LogRequest;
   /** Standard input is closed for good when the first who is attached to it closes theirs. */

@@ -1,6 +1,7 @@
 /** From what was asked for and what the image says to an OCI config.json. Pure. */
 import type { Resources } from "../cgroups/resources.ts";
 import { MydockerError } from "../errors.ts";
+import type { Healthcheck } from "../images/image_config.ts";
 import type { NamespaceEntry } from "../namespaces/namespaces.ts";
 import { REPLACEABLE_IN_PROC } from "../rootfs/proc_guard.ts";
 import type { Device, Mount, Process, Spec } from "../runtime/spec.ts";
@@ -26,6 +27,9 @@ export interface ImageConfig {
   readonly Labels?: Readonly<Record<string, string>> | null;
   /** places of volumes; the values say nothing */
   readonly Volumes?: Readonly<Record<string, unknown>> | null;
+  readonly Healthcheck?: Healthcheck | null;
+  /** what executes a health check that is a line of text */
+  readonly Shell?: readonly string[] | null;
 }
 
 /** What the machine has, found out by the caller. */

@@ -34,6 +34,8 @@ describe("a configuration that we could not rely on is refused", () => {
     ["a user that is a number", { ...good, config: { User: 0 } }],
     ["labels that are no strings", { ...good, config: { Labels: { a: 1 } } }],
     ["a time that is a number", { ...good, created: 1 }],
+    ["a health check that is a line", { ...good, config: { Healthcheck: { Test: "true" } } }],
+    ["a time before none", { ...good, config: { Healthcheck: { Test: ["NONE"], Timeout: -1 } } }],
   ])("%s", (_, config) => {
     expect(() => parseImageConfig(bytes(config))).toThrow(InvalidImageConfigError);
   });

@@ -67,6 +67,18 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const isSet: Check = isObject;
 const isStringMap: Check = (value) => isObject(value) && Object.values(value).every(isString);
 
+/** Durations and a count: numbers that are not negative, where there is anything. */
+const isHealthcheck: Check = (value) => {
+  if (!isObject(value)) return false;
+  dropNulls(value);
+  const { Test, Interval, Timeout, StartPeriod, StartInterval, Retries } = value;
+  const numbers = [Interval, Timeout, StartPeriod, StartInterval, Retries];
+  return (
+    (Test === undefined || isStrings(Test)) &&
+    numbers.every((each) => each === undefined || (Number.isInteger(each) && Number(each) >= 0))
+  );
+};
+
 const RUN_CONFIG_FIELDS: Readonly<Record<string, Check>> = {
   User: isString,
   ExposedPorts: isSet,
@@ -77,7 +89,7 @@ const RUN_CONFIG_FIELDS: Readonly<Record<string, Check>> = {
   WorkingDir: isString,
   Labels: isStringMap,
   StopSignal: isString,
-  Healthcheck: isObject,
+  Healthcheck: isHealthcheck,
   OnBuild: isStrings,
   Shell: isStrings,
 };

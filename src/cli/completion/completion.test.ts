@@ -143,6 +143,6 @@ describe("fish offers", () => {
 test("options that are refused are not offered", () => {
   for (const { script } of SHELLS) {
     expect(script).toContain("memory-swap");
-    expect(script).not.toContain("health-cmd");
+    expect(script).not.toContain("--gpus");
   }
 });

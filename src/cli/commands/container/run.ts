@@ -17,7 +17,8 @@ export const command = defineCommand({
   async run(input) {
     const options = composeRunOptions(input);
     requireRoot("mydocker run");
-    if (options.restart !== undefined && options.restart.name !== "no" && !input.values.detach) {
+    const isRestarted = options.restart !== undefined && options.restart.name !== "no";
+    if (isRestarted && !input.values.detach) {
       const { runAttached } = await import("../../../engine/attach.ts");
       const { statePaths } = await import("../../../paths.ts");
       return await runAttached(statePaths(), options);
