@@ -189,6 +189,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "image",
+    name: "push",
+    top: "push",
+    description: "Upload an image to a registry",
+    load: () => import("./commands/image/push.ts"),
+  },
+  {
+    group: "image",
     name: "import",
     top: "import",
     description: "Make an image of a root file system in a tar archive",
@@ -324,7 +331,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder commit compose container diff export login logout network port push search stats`.split(
+  `build builder commit compose container diff export login logout network port search stats`.split(
     /\s+/,
   ),
 );

@@ -1,9 +1,10 @@
 /** `pull`, as a command does it: one image, or all of a repository. */
 import type { Pulled, PullOptions } from "../images/pull.ts";
 import { pullImage, pullSummary, registryOf } from "../images/pull.ts";
-import { familiarName, fullName, type Reference } from "../images/reference.ts";
+import { familiarName, familiarReference, fullName, type Reference } from "../images/reference.ts";
 import { openImageStore } from "../images/store.ts";
 import { statePaths } from "../paths.ts";
+import { recordEvent } from "./events.ts";
 import { recover } from "./recovery.ts";
 
 /** What `pull` says in the end. */
@@ -25,14 +26,18 @@ export async function pullReference(
   recover(paths);
   const store = openImageStore(paths.root);
   const registry = registryOf(reference, options);
+  const note = (pulled: Reference) =>
+    recordEvent(paths, "image", "pull", familiarReference(pulled), { name: familiarName(pulled) });
   if (options.all !== true) {
     const pulled = await pullImage(store, registry, reference, options);
+    note(reference);
     return { lines: pullSummary(reference, pulled), warnings: pulled.warnings };
   }
   const { listTags } = await import("../images/tags.ts");
   const results: Pulled[] = [];
   for (const tag of await listTags(registry, reference)) {
     const pulled = await pullImage(store, registry, { ...reference, tag }, options);
+    note({ ...reference, tag });
     options.listener?.({ kind: "message", text: `Digest: ${pulled.digest}` });
     results.push(pulled);
   }

@@ -18,6 +18,7 @@ import { formatPlatform, hostPlatform, platformMatches } from "./platform.ts";
 import { familiarReference, formatReference, type Reference } from "./reference.ts";
 import { Registry, type RegistryOptions } from "./registry.ts";
 import { ConnectionError } from "./registry_request.ts";
+import { Semaphore } from "./semaphore.ts";
 import type { ImageStore } from "./store.ts";
 import {
   type LayerStatus,
@@ -290,25 +291,6 @@ function layerEvent(
 ): TransferEvent {
   const amount = current === undefined ? {} : { current, total: size };
   return { kind: "layer", id: shortDigest(digest), status, ...amount };
-}
-
-/** So many at a time, first come, first served. */
-class Semaphore {
-  private readonly waiting: (() => void)[] = [];
-
-  constructor(private free: number) {}
-
-  async acquire(): Promise<Disposable> {
-    if (this.free > 0) this.free -= 1;
-    else await new Promise<void>((resolve) => this.waiting.push(resolve));
-    return {
-      [Symbol.dispose]: () => {
-        const next = this.waiting.shift();
-        if (next === undefined) this.free += 1;
-        else next();
-      },
-    };
-  }
 }
 
 /** What `pull` ends with, in Docker's words. */

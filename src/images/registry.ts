@@ -28,6 +28,8 @@ export interface RegistryOptions {
   /** Who we are there; asked for once, when the registry wants to know. */
   readonly credentials?: (domain: string) => Promise<Credentials | undefined>;
   readonly onRetry?: (why: string) => void;
+  /** Ask token services for an identity token, too: for a login. */
+  readonly login?: boolean;
 }
 
 /** What a registry says no to. */
@@ -67,6 +69,8 @@ export class Registry {
   private readonly tokens = new Map<string, Promise<string>>();
   private readonly host: string;
   private readonly insecure: boolean;
+  /** What a token service gave us instead of the password, if it was asked, and does. */
+  identityToken: string | undefined;
 
   /** @param domain as in a reference: `docker.io`, `localhost:5000` */
   constructor(
@@ -98,6 +102,10 @@ export class Registry {
     const base = await this.base;
     const { path, scopes = [], ...rest } = asked;
     const url = new URL(path, base).href;
+    if (base.startsWith("https:") && !url.startsWith("https:"))
+      throw new MydockerError(
+        `the registry ${this.domain} sends us to ${new URL(url).origin}, which is not reached by TLS`,
+      );
     // An upload's address may be anywhere: who we are is said to the registry alone.
     const isOurs = new URL(url).origin === new URL(base).origin;
     for (let attempt = 1; ; attempt++) {
@@ -188,7 +196,11 @@ export class Registry {
     credentials: Credentials | undefined,
   ): Promise<string> {
     const plain = (await this.base)?.startsWith("http:") === true;
-    const asked = tokenRequest(challenge, scopes, credentials, this.domain, plain);
+    const asked = tokenRequest(challenge, scopes, credentials, {
+      registry: this.domain,
+      plain,
+      login: this.how.login === true,
+    });
     const response = await request(asked, this.options);
     if (response.status !== 200) {
       const error = await this.errorOf(response);
@@ -197,7 +209,9 @@ export class Registry {
       throw error;
     }
     const bytes = await readSmall(response, ANSWER_LIMIT, "the token", this.options);
-    return readToken(decodeBytes(bytes), this.domain);
+    const { token, identityToken } = readToken(decodeBytes(bytes), this.domain);
+    if (this.how.login === true) this.identityToken = identityToken;
+    return token;
   }
 
   /** Without TLS only where there is none, and only where that is allowed; TLS is tried first, as Docker does. */

@@ -43,17 +43,24 @@ export interface TokenRequest {
   readonly body?: string;
 }
 
+/** For whom a token is asked. */
+export interface TokenContext {
+  readonly registry: string;
+  /** The registry itself is reached without TLS, so that its token service may be. */
+  readonly plain: boolean;
+  /** An identity token is wanted, too. */
+  readonly login: boolean;
+}
+
 /**
  * How to ask a token service.
- * @param plain the registry itself is reached without TLS, so that its token service may be
  * @throws {MydockerError} for a service that is none, or that our password would reach in the clear
  */
 export function tokenRequest(
   { parameters }: Challenge,
   scopes: readonly string[],
   credentials: Credentials | undefined,
-  registry: string,
-  plain: boolean,
+  { registry, plain, login }: TokenContext,
 ): TokenRequest {
   const { realm, service } = parameters;
   if (realm === undefined || !URL.canParse(realm))
@@ -84,6 +91,10 @@ export function tokenRequest(
   for (const scope of scopes) url.searchParams.append("scope", scope);
   if (credentials === undefined) return { url: url.href, method: "GET", headers: {} };
   url.searchParams.set("account", credentials.username);
+  if (login) {
+    url.searchParams.set("client_id", "mydocker");
+    url.searchParams.set("offline_token", "true");
+  }
   return {
     url: url.href,
     method: "GET",
@@ -91,12 +102,23 @@ export function tokenRequest(
   };
 }
 
+/** What a token service gave. */
+export interface Token {
+  readonly token: string;
+  /** Stands for user and password from now on. */
+  readonly identityToken?: string;
+}
+
+const isToken = (value: unknown): value is string =>
+  typeof value === "string" && /^[\x21-\x7e]+$/.test(value);
+
 /** The token in a service's answer. @throws {MydockerError} */
-export function readToken(text: string, registry: string): string {
+export function readToken(text: string, registry: string): Token {
   try {
-    const { token, access_token: accessToken } = JSON.parse(text);
+    const { token, access_token: accessToken, refresh_token: refreshToken } = JSON.parse(text);
     const found = token || accessToken;
-    if (typeof found === "string" && /^[\x21-\x7e]+$/.test(found)) return found;
+    if (isToken(found))
+      return { token: found, ...(isToken(refreshToken) ? { identityToken: refreshToken } : {}) };
   } catch {
     // Said below.
   }

@@ -10,7 +10,16 @@ export interface HttpRequest {
   readonly url: string;
   readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Blob | string | Uint8Array<ArrayBuffer>;
+  readonly body?: string | Uint8Array<ArrayBuffer> | StreamedBody;
+  /** Not again when it got no answer: only who asks knows from where to go on. */
+  readonly once?: boolean;
+}
+
+/** A body that is read while it is sent; made anew for each try. */
+export interface StreamedBody {
+  readonly stream: () => ReadableStream<Uint8Array>;
+  /** When the last of it was read, in milliseconds of `performance.now`. */
+  readonly lastRead: () => number;
 }
 
 /** How it is asked. */
@@ -66,7 +75,7 @@ export async function request(asked: HttpRequest, options: HttpOptions): Promise
   for (let attempt = 1; ; attempt++) {
     try {
       const response = await follow(asked, options);
-      if (!TRANSIENT.has(response.status)) return response;
+      if (!TRANSIENT.has(response.status) || asked.once === true) return response;
       const wait = retryAfter(response.headers.get("retry-after"), Date.now());
       const why = `${response.status} ${STATUS[response.status] ?? ""}`.trim();
       if (wait !== undefined && wait > RETRY_AFTER_LIMIT * 1000)
@@ -85,7 +94,8 @@ export async function request(asked: HttpRequest, options: HttpOptions): Promise
       options.onRetry?.(why);
       await Bun.sleep(wait ?? backOff(attempt));
     } catch (error) {
-      if (!(error instanceof ConnectionError) || error.final || attempt === ATTEMPTS) throw error;
+      const isLast = asked.once === true || attempt === ATTEMPTS;
+      if (!(error instanceof ConnectionError) || error.final || isLast) throw error;
       options.onRetry?.(error.message);
       await Bun.sleep(backOff(attempt));
     }
@@ -156,10 +166,9 @@ export function redirected(from: HttpRequest, location: string, registry: string
 async function send(asked: HttpRequest, options: HttpOptions): Promise<Response> {
   const controller = new AbortController();
   const { host } = new URL(asked.url);
-  const timer =
-    asked.body === undefined || typeof asked.body === "string"
-      ? setTimeout(() => controller.abort(), options.patience)
-      : undefined;
+  const { body } = asked;
+  const streamed = typeof body === "object" && "stream" in body ? body : undefined;
+  const timer = patienceTimer(streamed, options.patience, () => controller.abort());
   try {
     return await fetch(asked.url, {
       method: asked.method ?? "GET",
@@ -170,7 +179,7 @@ async function send(asked: HttpRequest, options: HttpOptions): Promise<Response>
       signal: controller.signal,
       tls: options.tls,
       timeout: false,
-      ...(asked.body === undefined ? {} : { body: asked.body }),
+      ...(body === undefined ? {} : { body: streamed === undefined ? body : streamed.stream() }),
     } as RequestInit);
   } catch (cause) {
     if (controller.signal.aborted)
@@ -180,8 +189,20 @@ async function send(asked: HttpRequest, options: HttpOptions): Promise<Response>
       );
     throw connectionError(host, cause);
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
+}
+
+/** Calls `give` when there was no answer for so long since the request, or since the last of its body was read. */
+function patienceTimer(body: StreamedBody | undefined, patience: number, give: () => void): Timer {
+  const began = performance.now();
+  return setInterval(
+    () => {
+      const last = Math.max(began, body?.lastRead() ?? 0);
+      if (performance.now() - last >= patience) give();
+    },
+    Math.min(patience, 1000),
+  );
 }
 
 /** Bun's code of an error, as people say it. */

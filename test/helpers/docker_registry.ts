@@ -1,6 +1,6 @@
 /** Debian's docker-registry on loopback, with and without TLS and passwords, and skopeo, which fills and reads it. */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Engine } from "./cli.ts";
@@ -113,6 +113,26 @@ export class DockerRegistry {
       ...["skopeo", "copy", "--quiet", ...options, ...this.skopeoOptions("src")],
       ...[`docker://${this.host}/${name}`, `oci:${directory}:copy`],
     ]);
+  }
+
+  /** A manifest as it has it. @param name `x:tag` */
+  manifest(name: string): string {
+    const command = ["skopeo", "inspect", "--raw", "--no-tags", "--tls-verify=false"];
+    const { user } = this.options;
+    const creds = user === undefined ? [] : ["--creds", `${user.name}:${user.password}`];
+    return output([...command, ...creds, `docker://${this.host}/${name}`]);
+  }
+
+  /** Takes a blob away from all repositories, behind its back. */
+  forget(repository: string, digest: string): void {
+    const hex = digest.slice("sha256:".length);
+    const { folder } = this;
+    const store = join(folder, "data/docker/registry/v2");
+    for (const path of [
+      `${store}/repositories/${repository}/_layers/sha256/${hex}`,
+      `${store}/blobs/sha256/${hex.slice(0, 2)}/${hex}`,
+    ])
+      rmSync(path, { recursive: true });
   }
 
   /** Everything that it wrote, its access log too. */

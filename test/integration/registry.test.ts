@@ -1,11 +1,12 @@
 /** Images from Debian's docker-registry, filled by skopeo: what `pull` and `run` make of them. */
 
 import { describe, expect } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Result, useEngine } from "../helpers/cli.ts";
+import { output } from "../helpers/debian.ts";
 import { DockerRegistry, REGISTRY_REQUIREMENTS } from "../helpers/docker_registry.ts";
-import { debianLayout, layersLayout, oddLayout } from "../helpers/oci_images.ts";
+import { layersLayout, oddLayout } from "../helpers/oci_images.ts";
 import { testIf } from "../helpers/requires.ts";
 
 const ready = REGISTRY_REQUIREMENTS.every((requirement) => requirement === undefined);
@@ -17,7 +18,6 @@ const engine = useEngine({
     registry = await DockerRegistry.start(engine, "registry");
     registry.push(`oci:${oddLayout()}:odd`, "odd");
     registry.push(`oci:${layersLayout()}:layers`, "layers:20");
-    registry.push(`oci:${debianLayout()}:debian`, "debian");
   },
 });
 
@@ -73,15 +73,16 @@ describe("pull", () => {
 
 describe("run", () => {
   withRegistry("pulls an image that is missing, and says so on stderr", async () => {
-    const name = `${registry.host}/debian`;
-    const { out, err, exitCode } = await engine.run([name, "cat", "/etc/debian_version"]);
-    expect({ out, exitCode }).toEqual({ out: expect.stringMatching(/^\d/), exitCode: 0 });
+    const name = `${registry.host}/layers:20`;
+    const { out, err, exitCode } = await engine.run([name, "/bin/busybox", "cat", "/changed"]);
+    expect({ out, exitCode }).toEqual({ out: "layer 20", exitCode: 0 });
     const lines = err.split("\n");
     expect(lines.slice(0, 2)).toEqual([
-      `Unable to find image '${name}:latest' locally`,
-      "latest: Pulling from debian",
+      `Unable to find image '${name}' locally`,
+      "20: Pulling from layers",
     ]);
-    expect(lines.at(-1)).toBe(`Status: Downloaded newer image for ${name}:latest`);
+    expect(lines.at(-1)).toBe(`Status: Downloaded newer image for ${name}`);
+    expectSuccess(await engine.call(["rmi", name]));
   });
 
   withRegistry("--pull never does not, and create says why", async () => {
@@ -127,5 +128,84 @@ describe("run", () => {
         exitCode: 125,
       });
     }
+  });
+});
+
+describe("push", () => {
+  const push = async (...args: string[]) => expectSuccess(await engine.call(["push", ...args]));
+
+  withRegistry(
+    "says what Docker says, and skopeo reads what was pulled, byte for byte",
+    async () => {
+      await pull("-q", `${registry.host}/layers:20`);
+      expectSuccess(
+        await engine.call(["tag", `${registry.host}/layers:20`, `${registry.host}/other/name`]),
+      );
+      const lines = (await push(`${registry.host}/other/name`)).split("\n");
+      expect(lines.slice(0, 2)).toEqual([
+        "Using default tag: latest",
+        `The push refers to repository [${registry.host}/other/name]`,
+      ]);
+      const layers = lines.slice(2, -1);
+      expect(layers.filter((line) => /^[0-9a-f]{12}: Preparing$/.test(line))).toHaveLength(20);
+      // The registry has them, in another repository.
+      expect(layers.filter((line) => /: Mounted from layers$/.test(line))).toHaveLength(20);
+      const original = registry.manifest("layers:20");
+      expect(registry.manifest("other/name:latest")).toBe(original);
+      const digest = new Bun.CryptoHasher("sha256").update(original).digest("hex");
+      expect(lines.at(-1)).toBe(`latest: digest: sha256:${digest} size: ${original.length}`);
+      expect(await push(`${registry.host}/other/name`)).toContain(": Layer already exists");
+    },
+  );
+
+  withRegistry("what was made here can be pulled, and runs, elsewhere", async () => {
+    const name = `${registry.host}/made:here`;
+    expectSuccess(await engine.call(["tag", "busybox", name]));
+    expect(await push("-q", name)).toBe(name);
+    const copy = engine.directory("copied");
+    registry.copyTo("made:here", copy);
+    const unpacked = engine.directory("copied-bundle");
+    output(["umoci", "unpack", "--image", `${copy}:copy`, `${unpacked}/bundle`]);
+    expect(existsSync(join(unpacked, "bundle/rootfs/bin/busybox"))).toBe(true);
+    expectSuccess(await engine.call(["rmi", name]));
+    expect((await engine.run(["-q", name, "echo", "it runs"])).out).toBe("it runs");
+  });
+
+  withRegistry("-a pushes all tags, and what is not here is no tag", async () => {
+    for (const tag of ["a", "b"])
+      expectSuccess(await engine.call(["tag", "busybox", `${registry.host}/tags:${tag}`]));
+    expect(await push("-aq", `${registry.host}/tags`)).toBe(`${registry.host}/tags`);
+    const { Tags } = JSON.parse(
+      output(["skopeo", "list-tags", "--tls-verify=false", `docker://${registry.host}/tags`]),
+    );
+    expect(Tags.sort()).toEqual(["a", "b"]);
+    const none = await engine.call(["push", `${registry.host}/tags:c`]);
+    expect({ err: none.err, exitCode: none.exitCode }).toEqual({
+      err: `mydocker: tag does not exist: ${registry.host}/tags:c`,
+      exitCode: 1,
+    });
+    const unknown = await engine.call(["push", `${registry.host}/unknown:c`]);
+    expect(unknown.err).toBe(
+      `mydocker: An image does not exist locally with the tag: ${registry.host}/unknown`,
+    );
+  });
+
+  withRegistry("sends nothing of a blob that is damaged", async () => {
+    await pull("-q", `${registry.host}/odd`);
+    expectSuccess(await engine.call(["tag", `${registry.host}/odd`, `${registry.host}/damaged`]));
+    const { layers } = JSON.parse(registry.manifest("odd:latest"));
+    const digest: string = layers[0].digest;
+    const path = join(engine.root, "images/blobs/sha256", digest.slice("sha256:".length));
+    const bytes = readFileSync(path);
+    writeFileSync(path, bytes.with(1000, (bytes[1000] as number) ^ 1));
+    registry.forget("odd", digest);
+    const { err, exitCode } = await engine.call(["push", `${registry.host}/damaged`]);
+    expect({ err, exitCode }).toEqual({
+      err: expect.stringContaining(`mydocker: the blob ${digest} is damaged`),
+      exitCode: 1,
+    });
+    writeFileSync(path, bytes);
+    await push("-q", `${registry.host}/damaged`);
+    await push("-q", `${registry.host}/odd`);
   });
 });
