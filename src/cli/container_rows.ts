@@ -3,6 +3,7 @@ import type { ContainerState, ContainerSummary } from "../engine/list.ts";
 import type { MountRequest } from "../engine/run_options.ts";
 import { quote } from "../quote.ts";
 import { ellipsis, humanAge, humanSize, listedTime } from "./human.ts";
+import { portsText } from "./port_text.ts";
 
 /** What the table calls each field. */
 export const CONTAINER_HEADINGS = {
@@ -69,8 +70,8 @@ export function containerRow(
       .map((mount) => ellipsis(nameOf(mount), whole ? Number.POSITIVE_INFINITY : 15))
       .join(","),
     Names: record.name,
-    Networks: record.network,
-    Ports: "",
+    Networks: record.networks.join(","),
+    Ports: portsText(record.ports),
     RunningFor: `${humanAge(record.created, now)} ago`,
     Size: `${humanSize(size.own)}${virtual}`,
     State: state.status,

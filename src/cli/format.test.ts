@@ -19,7 +19,8 @@ function container(name: string) {
     layers: [],
     command: ["sh", "-c", "echo a long line of words"],
     labels: { b: "2", a: "1" },
-    network: "none",
+    networks: ["none"],
+    ports: [],
   };
   // Only what a row shows.
   return { record: record as never, state: { status: "created" } as const };

@@ -40,7 +40,7 @@ test("nothing asked for is Docker's default", () => {
     mounts: [],
     devices: [],
     deviceRules: [],
-    network: "none",
+    network: "bridge",
     pid: "private",
     ipc: "private",
     uts: "private",
@@ -166,7 +166,7 @@ test.each<[string[], string]>([
   [["--log-opt", "tag=x", "alpine"], "unknown log opt 'tag' for json-file log driver"],
   [["--log-opt", "max-size=x", "alpine"], "invalid log opt max-size: invalid size: 'x'"],
   [["--log-opt", "max-file=0", "alpine"], "max-file cannot be less than 1"],
-  [["-p", "80:80", "alpine"], "-p, --publish is not supported by this version yet"],
+  [["-p", "80:80:80:80", "alpine"], "80:80:80:80"],
   [["-m", "abc"], `invalid argument "abc" for "-m, --memory" flag: invalid size: 'abc'`],
 ])("%j is refused", (args, message) => {
   expect(() => compose(...args)).toThrow(message);

@@ -9,6 +9,7 @@ import { defined } from "./defined.ts";
 import { readEnvironment } from "./environment.ts";
 import { composeHealthcheck } from "./run_health.ts";
 import { composeLog } from "./run_log.ts";
+import { composeNetwork } from "./run_network.ts";
 import { composeResources } from "./run_resources.ts";
 import type { RUN_OPTIONS } from "./run_table.ts";
 import { parseKeyValueFile, parseLabel } from "./values/key_values.ts";
@@ -21,7 +22,6 @@ type Input = ParsedCommandLine<typeof RUN_OPTIONS>;
 /** @throws {UsageError} when options contradict each other, or a file they name is not as it should be */
 export function composeRunOptions({ values, positionals }: Input): RunOptions {
   const [image, ...args] = positionals;
-  const network = values.network ?? "none";
   const uts = values.uts ?? "private";
   if (uts === "host" && (values.hostname ?? values.domainname) !== undefined)
     throw new UsageError("conflicting options: hostname and the UTS mode");
@@ -48,7 +48,7 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
     ...(values["volumes-from"].length === 0 ? {} : { volumesFrom: values["volumes-from"] }),
     devices: values.device,
     deviceRules: values["device-cgroup-rule"],
-    network,
+    ...composeNetwork(values),
     pid: values.pid ?? "private",
     ipc: values.ipc ?? "private",
     uts,

@@ -4,19 +4,13 @@ import { getcwd } from "../linux/file.ts";
 import type { OptionTable } from "./option_table.ts";
 import { HEALTH_OPTIONS } from "./run_health.ts";
 import { LOG_OPTIONS } from "./run_log.ts";
+import { NETWORK_OPTIONS } from "./run_network.ts";
 import { parseCapability } from "./values/capability.ts";
 import { parseCgroupParent } from "./values/cgroup.ts";
 import { parseCpuList } from "./values/cpuset.ts";
 import { parseDevice, parseDeviceRule } from "./values/device.ts";
 import { parseContainerName, parseHostname, parseWorkdir } from "./values/identity.ts";
-import {
-  parseCgroupns,
-  parseIpc,
-  parseNetwork,
-  parsePid,
-  parseUserns,
-  parseUts,
-} from "./values/isolation.ts";
+import { parseCgroupns, parseIpc, parsePid, parseUserns, parseUts } from "./values/isolation.ts";
 import { parseEnv, parseLabel, parseSysctl } from "./values/key_values.ts";
 import { parseMount } from "./values/mount.ts";
 import { parseCpus, parseInteger } from "./values/number.ts";
@@ -224,15 +218,7 @@ export const RUN_OPTIONS = {
     description: "Name of the container",
     parse: parseContainerName,
   },
-  network: {
-    type: "value",
-    alias: "net",
-    seed: "net",
-    value: "network",
-    description: "Network: none or host",
-    parse: parseNetwork,
-    complete: ["none", "host"],
-  },
+  ...NETWORK_OPTIONS,
   "oom-score-adj": {
     type: "value",
     value: "number",
@@ -412,7 +398,6 @@ export const RUN_OPTIONS = {
 
 /** Docker's other options of `run`, by name and letter. */
 export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
-  "add-host": "",
   annotation: "",
   attach: "a",
   "blkio-weight": "",
@@ -425,25 +410,13 @@ export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   "device-write-bps": "",
   "device-write-iops": "",
   "disable-content-trust": "",
-  dns: "",
-  "dns-opt": "",
-  "dns-option": "",
-  "dns-search": "",
-  expose: "",
   gpus: "",
-  ip: "",
-  ip6: "",
   isolation: "",
   "kernel-memory": "",
   link: "",
   "link-local-ip": "",
-  "mac-address": "",
   "memory-swappiness": "",
-  "net-alias": "",
-  "network-alias": "",
   "oom-kill-disable": "",
-  publish: "p",
-  "publish-all": "P",
   runtime: "",
   "storage-opt": "",
   "use-api-socket": "",

@@ -2,19 +2,11 @@
 import { encodeBytes } from "../ffi/bytes.ts";
 import { AT_FDCWD, close, O, open, writeAll } from "../linux/fd.ts";
 import { chownAt, ifExists, readFile, unlinkIfExists } from "../linux/file.ts";
+import { LOCAL_HOSTS } from "../network/etc.ts";
 import type { Paths } from "../paths.ts";
 import type { Mount } from "../runtime/spec.ts";
 import type { IdRange } from "./id_range.ts";
-import type { RunOptions } from "./run_options.ts";
 import { etcDirectory } from "./state_directories.ts";
-
-const LOCAL_HOSTS = `127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::0\tip6-localnet
-ff00::0\tip6-mcastprefix
-ff02::1\tip6-allnodes
-ff02::2\tip6-allrouters
-`;
 
 const NAMES = ["hostname", "hosts", "resolv.conf"] as const;
 
@@ -32,19 +24,27 @@ export function etcMounts(paths: Paths, id: string): Mount[] {
   }));
 }
 
+/** What the files say; what is left out is the host's, or nothing but the loopback. */
+export interface EtcContents {
+  readonly hostname: string;
+  readonly onHost: boolean;
+  readonly hosts?: string;
+  readonly resolvConf?: string;
+}
+
 /** Writes the files. @param owner whose root they belong to, unless the host's */
 export function writeEtcFiles(
   paths: Paths,
   id: string,
-  options: Pick<RunOptions, "network">,
-  hostname: string,
+  { hostname, onHost, hosts, resolvConf }: EtcContents,
   owner?: IdRange,
 ): void {
-  const onHost = options.network === "host";
+  const usualHosts = () =>
+    onHost ? (ifExists(() => readFile("/etc/hosts")) ?? LOCAL_HOSTS) : LOCAL_HOSTS;
   const files: Record<(typeof NAMES)[number], string> = {
     hostname: `${hostname}\n`,
-    hosts: onHost ? (ifExists(() => readFile("/etc/hosts")) ?? LOCAL_HOSTS) : LOCAL_HOSTS,
-    "resolv.conf": ifExists(() => readFile("/etc/resolv.conf")) ?? "",
+    hosts: hosts ?? usualHosts(),
+    "resolv.conf": resolvConf ?? ifExists(() => readFile("/etc/resolv.conf")) ?? "",
   };
   for (const name of NAMES) {
     const path = fileOf(paths, id, name);

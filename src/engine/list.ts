@@ -2,6 +2,7 @@
 import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
 import { processStartTime } from "../linux/proc.ts";
+import { type PublishedPort, readNetworks } from "../network/state.ts";
 import type { Paths } from "../paths.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import { ContainerStore, DamagedContainerError } from "./container_store.ts";
@@ -38,7 +39,8 @@ export interface ListedContainer
     ContainerRecord,
     "id" | "name" | "created" | "image" | "imageId" | "command" | "labels"
   > {
-  readonly network: string;
+  readonly networks: readonly string[];
+  readonly ports: readonly PublishedPort[];
   /** these two are unknown of a damaged one */
   readonly layers?: readonly string[];
   readonly options?: RunOptions;
@@ -116,8 +118,7 @@ function summarize(paths: Paths, store: ContainerStore, id: string): ContainerSu
   const paused = withPause(stateOf(owner, exit), owner);
   const state = record === undefined ? paused : withHealth(paused, store, record);
   return {
-    record:
-      record === undefined ? unreadable(store, id) : { ...record, network: record.options.network },
+    record: record === undefined ? unreadable(store, id) : listed(paths, record, isUp(state)),
     state: problems.length > 0 && !isUp(state) ? { status: "dead" } : state,
     problems,
   };
@@ -127,6 +128,13 @@ function summarize(paths: Paths, store: ContainerStore, id: string): ContainerSu
 export const isUp = ({ status }: ContainerState): boolean =>
   status === "running" || status === "paused" || status === "restarting";
 
+function listed(paths: Paths, record: ContainerRecord, isRunning: boolean): ListedContainer {
+  const { network, networks } = record.options;
+  const state = isRunning ? readNetworks(paths, record.id) : undefined;
+  const names = state?.endpoints ?? networks ?? [{ network }];
+  return { ...record, networks: names.map((each) => each.network), ports: state?.ports ?? [] };
+}
+
 function unreadable(store: ContainerStore, id: string): ListedContainer {
   return {
     id,
@@ -135,6 +143,7 @@ function unreadable(store: ContainerStore, id: string): ListedContainer {
     image: "",
     command: [],
     labels: {},
-    network: "",
+    networks: [],
+    ports: [],
   };
 }

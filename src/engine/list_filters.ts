@@ -104,7 +104,7 @@ const FILTERS: Readonly<Record<string, MakeTest>> = {
   network:
     (values) =>
     ({ record }) =>
-      values.includes(record.network),
+      record.networks.some((name) => values.includes(name)),
   since: (values, context) => {
     const limit = position(values, context);
     return (_, index) => index < limit;

@@ -7,6 +7,7 @@ import { readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
 import { cleanUpImages } from "../images/collect.ts";
 import { openImageStore } from "../images/store.ts";
+import { statIfExists } from "../linux/file.ts";
 import { killProcess } from "../linux/process_identity.ts";
 import { log } from "../log.ts";
 import type { Paths } from "../paths.ts";
@@ -20,6 +21,8 @@ import { removeSocket } from "./monitor_socket.ts";
 import { claimSilently, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
 import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
 import { removeOwnVolumes } from "./volume_users.ts";
+
+type NetworkRelease = typeof import("../network/release.ts");
 
 /** The exit code of a container whose owner was killed: it was killed with it. */
 const LOST = 137;
@@ -139,6 +142,11 @@ export function stopAndRelease(paths: Paths, id: string, record: OwnerRecord | u
     if (process !== undefined) killProcess(process, PATIENCE);
   }
   openCgroup(readLayout(), record?.cgroup || recordedCgroup(paths, id)).remove();
+  if (record !== undefined && statIfExists(`${paths.run}/networks`) !== undefined) {
+    // biome-ignore lint/style/noCommonJs: loaded when it is needed, by callers that do not wait
+    const { releaseNetworks } = require("../network/release.ts") as NetworkRelease;
+    releaseNetworks(paths, id);
+  }
   removeEtcFiles(paths, id);
   removeSocket(paths, id);
 }

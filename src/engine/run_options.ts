@@ -1,6 +1,22 @@
 /** What `run` was asked for: the command line parsed, nothing looked up yet. All strings are byte strings (ffi/bytes.ts). */
 import type { Healthcheck } from "../images/image_config.ts";
+
+import type { EndpointRequest } from "../network/connect.ts";
+import type { PortRequest } from "../network/ports.ts";
 import type { RestartPolicy } from "./restart_policy.ts";
+
+/** `--expose`: ports of the container. */
+export interface ExposedPorts {
+  readonly protocol: PortRequest["protocol"];
+  readonly ports: readonly [first: number, last: number];
+}
+
+/** `--dns`, `--dns-search`, `--dns-option`; empty: as usual. */
+export interface DnsRequest {
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
 
 /** `-v` and `--mount` and `--tmpfs`. */
 export type MountRequest =
@@ -156,7 +172,17 @@ export interface RunOptions {
   readonly deviceRules: readonly DeviceRuleRequest[];
   /** `--cgroup-parent`: absolute in every hierarchy, clean; `/` is the root cgroup */
   readonly cgroupParent?: string;
-  readonly network: "none" | "host";
+  /** `none`, `host`, `container:` and a container, or the first network */
+  readonly network: string;
+  /** the networks, with what was asked for on each; the first one alone, as it is usual, when absent */
+  readonly networks?: readonly EndpointRequest[];
+  readonly ports?: readonly PortRequest[];
+  readonly exposed?: readonly ExposedPorts[];
+  /** `-P`: what is exposed is published, on ports that are free */
+  readonly publishAll?: boolean;
+  /** `--add-host`: `name:address`, `name:host-gateway` */
+  readonly extraHosts?: readonly string[];
+  readonly dns?: DnsRequest;
   readonly pid: "private" | "host";
   readonly ipc: "private" | "host";
   readonly uts: "private" | "host";

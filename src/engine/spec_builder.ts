@@ -30,6 +30,7 @@ export interface ImageConfig {
   readonly Healthcheck?: Healthcheck | null;
   /** what executes a health check that is a line of text */
   readonly Shell?: readonly string[] | null;
+  readonly ExposedPorts?: Readonly<Record<string, object>> | null;
 }
 
 /** What the machine has, found out by the caller. */
@@ -61,6 +62,8 @@ export interface SpecRequest {
   readonly ids?: IdRange;
   /** where on the host its volumes are, by where they are mounted in it */
   readonly volumes?: ReadonlyMap<string, string>;
+  /** path of another container's network namespace */
+  readonly networkNamespace?: string;
 }
 
 /**
@@ -102,7 +105,7 @@ export function buildSpec(request: SpecRequest): Spec {
     hooks: {},
     annotations: {},
     linux: {
-      namespaces: buildNamespaces(options, host),
+      namespaces: buildNamespaces(request),
       uidMappings: request.ids === undefined ? [] : [request.ids.uid],
       gidMappings: request.ids === undefined ? [] : [request.ids.gid],
       netDevices: {},
@@ -131,9 +134,11 @@ function checkUserNamespace(options: RunOptions): void {
   }
   const message = options.privileged
     ? "privileged mode is incompatible with user namespaces: you must run the container in the host's with --userns host"
-    : (["network", "pid", "ipc"] as const)
-        .filter((kind) => options[kind] === "host")
-        .map((kind) => `cannot share the host's ${kind} namespace with --userns private`)[0];
+    : options.network.startsWith("container:")
+      ? "cannot share another container's network namespace with --userns private"
+      : (["network", "pid", "ipc"] as const)
+          .filter((kind) => options[kind] === "host")
+          .map((kind) => `cannot share the host's ${kind} namespace with --userns private`)[0];
   if (message !== undefined) throw new MydockerError(message, { exitCode: 125 });
 }
 
@@ -174,9 +179,10 @@ function buildEnvironment(options: RunOptions, image: ImageConfig, hostname: str
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }
 
-function buildNamespaces(options: RunOptions, host: HostFacts): NamespaceEntry[] {
+function buildNamespaces({ options, host, networkNamespace: path }: SpecRequest): NamespaceEntry[] {
   const namespaces: NamespaceEntry[] = [{ type: "mount" }];
-  if (options.network !== "host") namespaces.push({ type: "network" });
+  if (path !== undefined) namespaces.push({ type: "network", path });
+  else if (options.network !== "host") namespaces.push({ type: "network" });
   if (options.uts !== "host") namespaces.push({ type: "uts" });
   if (options.pid !== "host") namespaces.push({ type: "pid" });
   if (options.ipc !== "host") namespaces.push({ type: "ipc" });

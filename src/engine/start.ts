@@ -44,6 +44,8 @@ import {
   usualOomScoreAdj,
 } from "./host_facts.ts";
 import type { IdRange } from "./id_range.ts";
+import type { NetworkPlan } from "./network_mode.ts";
+import { planNetwork } from "./network_plan.ts";
 import type { Ownership } from "./ownership.ts";
 import { toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -61,6 +63,7 @@ interface Configured {
   readonly rootFs: RootSource;
   /** its cgroup, if it is there already */
   readonly birthplace: string | undefined;
+  readonly network: NetworkPlan;
 }
 
 /** A container whose command is running. */
@@ -99,16 +102,24 @@ export async function startContainer(
     ? (await import("./volumes.ts")).volumeSources(paths, record)
     : undefined;
   const ids = options.userns === "private" ? await chooseIds(id) : undefined;
-  const hostname = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
+  const ownName = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
+  const network = await planNetwork(container, ownName, undo);
+  const hostname = network.hostname ?? ownName;
   const capabilities = ownCapabilities();
   const spec = buildSpec({
     id,
-    options: { ...options, entrypoint: "", args: record.command },
+    options: {
+      ...options,
+      entrypoint: "",
+      args: record.command,
+      ...(network.hostname === undefined ? {} : { hostname }),
+    },
     image: root.config,
     cgroupsPath,
     resources,
     devices: devices.nodes,
-    etcFiles: etcMounts(paths, id),
+    etcFiles: etcMounts(paths, network.etcOf ?? id),
+    ...(network.namespace === undefined ? {} : { networkNamespace: network.namespace }),
     ...(ids === undefined ? {} : { ids }),
     ...(volumes === undefined ? {} : { volumes }),
     host: {
@@ -136,14 +147,15 @@ export async function startContainer(
   const makeRest = () => {
     if (birthplace === undefined) cgroup.create();
     cgroup.apply(spec.linux.resources);
-    writeEtcFiles(paths, id, options, hostname, ids);
+    const contents = { hostname, onHost: options.network === "host", ...network.etc };
+    if (network.etcOf === undefined) writeEtcFiles(paths, id, contents, ids);
   };
   const overlay = planRoot(container);
   const rootFs =
     ids === undefined ? overlay : await mapRoot(container, overlay, ids, signals, streams);
   const launch = launchOn(
     container,
-    { spec, seccomp, rootFs, birthplace },
+    { spec, seccomp, rootFs, birthplace, network },
     cgroup,
     theirs,
     makeRest,
@@ -177,7 +189,7 @@ function interrupted(signal: number): MydockerError {
 
 function* launchOn(
   container: CreatedContainer,
-  { spec, seccomp, rootFs, birthplace }: Configured,
+  { spec, seccomp, rootFs, birthplace, network }: Configured,
   cgroup: Cgroup,
   stdio: [number, number, number] | undefined,
   makeRest: () => void,
@@ -186,7 +198,7 @@ function* launchOn(
   const { options } = record;
   const made = new Set(
     [
-      ...etcMounts(paths, record.id),
+      ...etcMounts(paths, network.etcOf ?? record.id),
       ...cgroup.members.map(({ directory }) => ({ source: directory })),
     ].map(({ source }) => source),
   );
@@ -221,7 +233,10 @@ function* launchOn(
         if (container.ranBefore) store.removeExit(record.id); // from now on it is not true
         if (!mapped) makeRest();
       },
-      ...(mapped ? { forked: (pid: number) => cgroup.add(pid) } : {}),
+      forked: (pid) => {
+        if (mapped) cgroup.add(pid);
+        network.connection?.attach(pid);
+      },
       afterwards: () => {
         store.writeConfig(record.id, spec);
         container.sync?.();

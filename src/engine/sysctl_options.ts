@@ -1,5 +1,6 @@
 /** `--sysctl`, and the values that a container of its own network gets. */
 import { MydockerError } from "../errors.ts";
+import { hasOwnNetwork } from "./network_mode.ts";
 import type { RunOptions } from "./run_options.ts";
 
 /** Everything that starts so belongs to the IPC namespace (ipc_namespaces(7)). */
@@ -27,7 +28,7 @@ export function sysctlsOf(
     }
     const dotted = name.replaceAll("/", ".");
     const [namespace, mode] = NETWORK.test(dotted)
-      ? ["network", options.network]
+      ? ["network", hasOwnNetwork(options) ? "private" : "host"]
       : IPC.test(dotted)
         ? ["IPC", options.ipc]
         : UTS.test(dotted)
@@ -45,7 +46,7 @@ export function sysctlsOf(
       });
     }
   }
-  if (options.network === "host") return { ...options.sysctls };
+  if (!hasOwnNetwork(options)) return { ...options.sysctls };
   // Every group of a user namespace of 65536 ids: there are no others to name.
   const groups = { "net.ipv4.ping_group_range": "0 65535" };
   const own = options.userns === "private" ? groups : {};

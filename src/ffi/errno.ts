@@ -56,6 +56,7 @@ const table = [
   [90, "EMSGSIZE", "message too long"],
   [92, "ENOPROTOOPT", "protocol not available"],
   [93, "EPROTONOSUPPORT", "protocol not supported"],
+  [94, "ESOCKTNOSUPPORT", "socket type not supported"],
   [95, "EOPNOTSUPP", "operation not supported"],
   [97, "EAFNOSUPPORT", "address family not supported by protocol"],
   [98, "EADDRINUSE", "address already in use"],

@@ -265,6 +265,8 @@ const prototypes = {
   connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
   // int setsockopt(int sockfd, int level, int optname, const void *optval, socklen_t optlen);
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
+  getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   // ssize_t sendmsg(int sockfd, const struct msghdr *msg, int flags);
   sendmsg: { args: ["i32", "ptr", "i32"], returns: LONG },
   // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);

@@ -11,6 +11,7 @@ const SOL_NETLINK = 270;
 const MSG_TRUNC = 0x20;
 
 export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
 
 /** Errors do not repeat the request; Linux 4.2. */
 const NETLINK_CAP_ACK = 10;

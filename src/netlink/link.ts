@@ -10,6 +10,7 @@ import {
   numberOf,
   text,
   textOf,
+  u8,
   u32,
 } from "./attributes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "./message.ts";
@@ -28,12 +29,15 @@ const IFLA = {
   IFLA_MTU: 4,
   IFLA_LINK: 5,
   IFLA_MASTER: 10,
+  IFLA_PROTINFO: 12,
   IFLA_LINKINFO: 18,
   IFLA_NET_NS_PID: 19,
   IFLA_IFALIAS: 20,
   IFLA_NET_NS_FD: 28,
   IFLA_EXT_MASK: 29,
 } as const;
+const AF_BRIDGE = 7;
+const IFLA_BRPORT_MODE = 4;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const IFLA_BR_FORWARD_DELAY = 1;
@@ -141,6 +145,23 @@ export function setLink(which: LinkSelector, settings: LinkSettings, rename?: st
     body: linkBody(which, settings, more),
     operation: "RTM_SETLINK",
     args: { ...which, to: rename },
+  };
+}
+
+/** Has a bridge send back by this port of its what came in by it, or not. */
+export function setHairpin(index: number, on: boolean): Request {
+  const header = ifinfomsg.alloc();
+  ifinfomsg.set(header, "family", AF_BRIDGE);
+  ifinfomsg.set(header, "index", index);
+  return {
+    type: RTM_SETLINK,
+    flags: 0,
+    body: concat([
+      header,
+      encodeAttributes([nested(IFLA.IFLA_PROTINFO, [u8(IFLA_BRPORT_MODE, on ? 1 : 0)])]),
+    ]),
+    operation: "RTM_SETLINK",
+    args: { index },
   };
 }
 

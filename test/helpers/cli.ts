@@ -59,6 +59,9 @@ export class Engine {
   readonly runFolder: string;
   readonly env: Readonly<Record<string, string>>;
 
+  /** What every command is called by: nothing, or for example nsenter(1). */
+  readonly prefix: readonly string[] = [];
+
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), "mydocker-test-"));
     this.root = join(this.folder, "root");
@@ -69,6 +72,8 @@ export class Engine {
       MYDOCKER: EXECUTABLE,
       MYDOCKER_ROOT: this.root,
       MYDOCKER_RUN: this.runFolder,
+      // Containers whose network is not what is tested have none: no bridges on the machine.
+      MYDOCKER_NETWORK: "none",
     };
   }
 
@@ -96,7 +101,7 @@ export class Engine {
 
   /** `mydocker ARGS…` in the background, with a pipe as standard input. */
   start(args: readonly string[], options: Omit<CallOptions, "stdin"> = {}): Running {
-    const child = Bun.spawn([EXECUTABLE, ...args], {
+    const child = Bun.spawn([...this.prefix, EXECUTABLE, ...args], {
       cwd: options.cwd ?? this.folder,
       env: { ...this.env, ...options.env },
       stdin: "pipe",
@@ -133,7 +138,7 @@ export class Engine {
 
   /** Any command to its end. */
   async exec(command: readonly string[], options: CallOptions): Promise<Result> {
-    const child = Bun.spawn([...command], {
+    const child = Bun.spawn([...this.prefix, ...command], {
       cwd: options.cwd ?? this.folder,
       env: { ...this.env, ...options.env },
       stdin:
@@ -159,15 +164,15 @@ export class Engine {
     for (const child of this.#children) child.kill("SIGKILL");
     // The next command cleans up behind those that were killed.
     const options = { env: { ...this.env } };
-    if (this.#children.size > 0) Bun.spawnSync([EXECUTABLE, "ps"], options);
+    if (this.#children.size > 0) Bun.spawnSync([...this.prefix, EXECUTABLE, "ps"], options);
     // A test that failed may have left containers in the background.
     const left = existsSync(join(this.root, "containers"))
-      ? Bun.spawnSync([EXECUTABLE, "ps", "-aq"], options)
+      ? Bun.spawnSync([...this.prefix, EXECUTABLE, "ps", "-aq"], options)
           .stdout.toString()
           .split("\n")
           .filter(Boolean)
       : [];
-    if (left.length > 0) Bun.spawnSync([EXECUTABLE, "rm", "-f", ...left], options);
+    if (left.length > 0) Bun.spawnSync([...this.prefix, EXECUTABLE, "rm", "-f", ...left], options);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -228,11 +233,13 @@ async function finish(
  *
  * @param options `before`: what else comes before the first look at the machine.
  */
-export function useEngine(options: { readonly before?: () => Promise<void> } = {}): Engine {
+export function useEngine(
+  options: { readonly before?: () => Promise<void>; readonly engine?: Engine } = {},
+): Engine {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(`${EXECUTABLE} is not there: build it first, or run ./test/run`);
   }
-  const engine = new Engine();
+  const engine = options.engine ?? new Engine();
   beforeAll(async () => {
     const { exitCode, err } = await engine.run(["--network", "none", "busybox", "true"]);
     if (exitCode !== 0) console.error(`the first container failed (${exitCode}): ${err}`);

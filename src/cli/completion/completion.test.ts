@@ -53,7 +53,7 @@ describe("bash offers", () => {
     "mydocker container r": ["run", "rm", "restart", "rename"],
     "mydocker run --cpus": ["--cpus", "--cpuset-cpus", "--cpuset-mems"],
     "mydocker container run --memory-s": ["--memory-swap"],
-    "mydocker run --network ": ["none", "host"],
+    "mydocker run --network ": ["bridge", "none", "host"],
     "mydocker run --network=h": ["host"],
     "mydocker run -net n": ["none"],
     "mydocker -D run -it --name x -m 64m --ipc p": ["private"],
@@ -112,7 +112,7 @@ _mydocker; printf '%s\\0' "\${COMPREPLY[@]}" ''; printf '\\n\\0'`,
 describe("fish offers", () => {
   const LINES: Readonly<Record<string, string[]>> = {
     "mydocker ru": ["run"],
-    "mydocker run --network ": ["host", "none"],
+    "mydocker run --network ": ["bridge", "host", "none"],
     "mydocker container run --sec": ["--security-opt"],
     "mydocker -D ps --no": ["--no-trunc"],
     "mydocker rm wo": ["worker"],

@@ -3,14 +3,6 @@ import type { RunOptions } from "../../engine/run_options.ts";
 import { UsageError } from "../../errors.ts";
 import { quote } from "../../quote.ts";
 
-/** `--network`. */
-export function parseNetwork(text: string): RunOptions["network"] {
-  if (text === "none" || text === "host") return text;
-  throw new UsageError(
-    `network ${quote(text)} is not part of this version: use --network none or --network host`,
-  );
-}
-
 /** `--pid`. */
 export function parsePid(text: string): RunOptions["pid"] {
   return parseMode(text, ["private", "host"], "PID");

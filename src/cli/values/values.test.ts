@@ -5,7 +5,8 @@ import { parseCpuList } from "./cpuset.ts";
 import { parseCsvRecord } from "./csv.ts";
 import { parseDevice, parseDeviceRule } from "./device.ts";
 import { parseContainerName, parseHostname, parseWorkdir } from "./identity.ts";
-import { parseIpc, parseNetwork, parsePid } from "./isolation.ts";
+import { parseIpc, parsePid } from "./isolation.ts";
+import { parseNetwork } from "./network.ts";
 import { parseCpus, parseInteger } from "./number.ts";
 import { cleanPath } from "./path.ts";
 import { parseSignal } from "./signal.ts";
@@ -163,9 +164,13 @@ table("working directories", parseWorkdir, [
 ]);
 
 table("networks", parseNetwork, [
-  ["none", "none"],
-  ["host", "host"],
-  ["bridge", new Error('network "bridge" is not part of this version')],
+  ["none", { network: "none" }],
+  ["", { network: "bridge" }],
+  ["name=a,alias=b,alias=c,ip=10.0.0.2", { network: "a", ip: "10.0.0.2", aliases: ["b", "c"] }],
+  ["name=a,mac-address=02-42-AC-11-00-02", { network: "a", mac: "02:42:ac:11:00:02" }],
+  ["name=a,ip=10.0.0", new Error("invalid IPv4 address: 10.0.0")],
+  ["alias=b", new Error("network name/id is not specified")],
+  ["name=a,colour=blue", new Error("invalid field key colour")],
 ]);
 
 table("pid modes", parsePid, [

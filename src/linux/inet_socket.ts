@@ -1,0 +1,96 @@
+/** Internet sockets: ip(7), ipv6(7), tcp(7), udp(7). */
+import { check } from "../ffi/call.ts";
+import { libc } from "../ffi/libc.ts";
+import { defineStruct } from "../ffi/struct.ts";
+import { close } from "./fd.ts";
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_CLOEXEC = 0o2000000;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+
+const KINDS = {
+  tcp: { type: 1, protocol: 6 },
+  udp: { type: 2, protocol: 17 },
+  sctp: { type: 1, protocol: 132 },
+} as const;
+/** A protocol with ports. */
+export type Transport = keyof typeof KINDS;
+
+/** An address and a port. */
+export interface SocketAddress {
+  /** 4 or 16 bytes */
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
+const sockaddrIn = defineStruct({
+  family: "u16",
+  port: { bytes: 2 },
+  address: { bytes: 4 },
+  zero: { bytes: 8 },
+});
+const sockaddrIn6 = defineStruct({
+  family: "u16",
+  port: { bytes: 2 },
+  flowinfo: "u32",
+  address: { bytes: 16 },
+  scope: "u32",
+});
+
+/** struct sockaddr_in or sockaddr_in6. */
+export function encodeSocketAddress({ address, port }: SocketAddress): Uint8Array {
+  const struct = address.length === 4 ? sockaddrIn : sockaddrIn6;
+  const encoded = struct.alloc();
+  struct.set(encoded, "family", address.length === 4 ? AF_INET : AF_INET6);
+  encoded.set([port >> 8, port & 0xff], struct.offsets.port);
+  encoded.set(address, struct.offsets.address);
+  return encoded;
+}
+
+/** A socket for addresses of 4 or 16 bytes, close-on-exec; of IPv6 it takes no IPv4. */
+export function inetSocket(transport: Transport, length: number): number {
+  const { type, protocol } = KINDS[transport];
+  const domain = length === 4 ? AF_INET : AF_INET6;
+  const fd = check(
+    "socket",
+    () => ({ name: transport }),
+    libc.socket(domain, type | SOCK_CLOEXEC, protocol),
+  );
+  if (domain === AF_INET6) {
+    const on = Uint8Array.of(1, 0, 0, 0);
+    try {
+      check(
+        "setsockopt",
+        { name: "IPV6_V6ONLY" },
+        libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, on, 4),
+      );
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+  return fd;
+}
+
+/** bind(2) of a new socket, which does not listen. Port 0 is a free one. @returns its descriptor */
+export function bindInet(transport: Transport, at: SocketAddress): number {
+  const fd = inetSocket(transport, at.address.length);
+  const encoded = encodeSocketAddress(at);
+  try {
+    check("bind", () => ({ port: at.port }), libc.bind(fd, encoded, encoded.length));
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** getsockname(2): the port that a socket is bound to. */
+export function boundPort(fd: number): number {
+  const address = new Uint8Array(28);
+  const length = Uint8Array.of(address.length, 0, 0, 0);
+  check("getsockname", { fd }, libc.getsockname(fd, address, length));
+  return ((address[2] as number) << 8) | (address[3] as number);
+}

@@ -1,0 +1,288 @@
+/** A container's networks, from before its first process starts until after it has ended. */
+import { MydockerError, NotFoundError } from "../errors.ts";
+import { SysError } from "../ffi/call.ts";
+import { close, O, open } from "../linux/fd.ts";
+import { inNetworkNamespace } from "../namespaces/visit.ts";
+import { IFA_F_NODAD, newAddress, RT_SCOPE_UNIVERSE } from "../netlink/address.ts";
+import { parseIp } from "../netlink/ip_address.ts";
+import { deleteLink, newLink, setHairpin, setLink } from "../netlink/link.ts";
+import { NetlinkError } from "../netlink/message.ts";
+import { newRoute } from "../netlink/route.ts";
+import { RouteSocket } from "../netlink/route_socket.ts";
+import type { Paths } from "../paths.ts";
+import { leaseAny, leaseThis } from "./addresses.ts";
+import { macOf, openBridge, parameter } from "./bridge.ts";
+import { Firewall } from "./firewall.ts";
+import { defaultNetwork } from "./make.ts";
+import { DEFAULT_NETWORK, type Network } from "./network.ts";
+import { type PortRequest, type ReservedPort, reservePorts } from "./ports.ts";
+import { releaseNetworks } from "./release.ts";
+import { hardwareAddress } from "./rules.ts";
+import {
+  type ContainerNetworks,
+  type Endpoint,
+  type PublishedPort,
+  writeNetworks,
+} from "./state.ts";
+import { readNetwork, resolveNetwork } from "./store.ts";
+
+/** A network that a container is to be on, and how. */
+export interface EndpointRequest {
+  readonly network: string;
+  readonly ip?: string;
+  readonly ip6?: string;
+  readonly mac?: string;
+  readonly aliases?: readonly string[];
+}
+
+/** What a container wants of networks. */
+export interface ConnectionRequest {
+  readonly id: string;
+  readonly name: string;
+  readonly hostname: string;
+  /** the first one has its default route */
+  readonly networks: readonly EndpointRequest[];
+  readonly ports: readonly PortRequest[];
+}
+
+/** How many networks a container can be on: each has a digit of our side's name. */
+const MAX_NETWORKS = 36;
+
+/** Our side of a container's connection: what it is called says whose it is. */
+export const linkName = (id: string, index: number): string =>
+  `md${id.slice(0, 12)}${index.toString(MAX_NETWORKS)}`;
+
+/** A container's networks. */
+export class Connection implements Disposable {
+  #state: ContainerNetworks;
+  readonly #networks: readonly Network[];
+  readonly #undo: DisposableStack;
+
+  private constructor(
+    readonly paths: Paths,
+    state: ContainerNetworks,
+    networks: readonly Network[],
+    undo: DisposableStack,
+  ) {
+    this.#state = state;
+    this.#networks = networks;
+    this.#undo = undo;
+  }
+
+  /**
+   * Takes addresses and ports, and writes down what will be made.
+   * @throws {MydockerError} for a network that is not there, an address or a port that is in use
+   */
+  static prepare(paths: Paths, request: ConnectionRequest): Connection {
+    using undo = new DisposableStack();
+    const networks = request.networks.map(({ network }) => findNetwork(paths, network));
+    if (networks.length > MAX_NETWORKS) {
+      throw refused(`a container can be on ${MAX_NETWORKS} networks at most`);
+    }
+    const ports = reservePorts(request.ports, undo);
+    undo.defer(() => releaseNetworks(paths, request.id));
+    const endpoints = networks.map((network, index) =>
+      lease(paths, network, request, request.networks[index] as EndpointRequest, index),
+    );
+    const state: ContainerNetworks = {
+      id: request.id,
+      name: request.name,
+      hostname: request.hostname,
+      endpoints,
+      ports: ports.flatMap((port) => publish(port, endpoints)),
+    };
+    writeNetworks(paths, state);
+    return new Connection(paths, state, networks, undo.move());
+  }
+
+  /** What the container has. */
+  get state(): ContainerNetworks {
+    return this.#state;
+  }
+
+  /** Puts a process's network namespace on the networks. Done again for another process, that one has them. */
+  attach(pid: number): void {
+    using undo = new DisposableStack();
+    let firewall: Firewall | undefined;
+    const openFirewall = () => {
+      firewall ??= undo.use(new Firewall(this.paths));
+      return firewall;
+    };
+    const socket = undo.use(new RouteSocket());
+    const namespace = open(`/proc/${pid}/ns/net`, O.O_RDONLY);
+    undo.defer(() => close(namespace));
+    for (const [index, endpoint] of this.#state.endpoints.entries()) {
+      const bridge = openBridge(this.paths, this.#networks[index] as Network, socket, openFirewall);
+      plug(socket, endpoint, bridge, namespace);
+      if (this.#state.ports.length > 0) {
+        const own = socket.link({ name: endpoint.link });
+        // A container that asks for its own published port gets it from the bridge (br_netfilter).
+        if (own !== undefined) socket.change(setHairpin(own.index, true));
+      }
+    }
+    openFirewall().admit(this.#state);
+    inNetworkNamespace(namespace, () => {
+      using inside = new RouteSocket();
+      for (const [index, endpoint] of this.#state.endpoints.entries()) {
+        configure(inside, endpoint, index === 0);
+      }
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#undo.dispose();
+  }
+}
+
+const refused = (message: string) => new MydockerError(message, { exitCode: 125 });
+
+/** By name or id; the default network is made when it is missing. @throws {MydockerError} */
+export function findNetwork(paths: Paths, reference: string): Network {
+  if (reference === DEFAULT_NETWORK) return defaultNetwork(paths);
+  try {
+    return readNetwork(paths, reference) ?? resolveNetwork(paths, reference);
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    throw new MydockerError(error.message, {
+      exitCode: 125,
+      cause: error,
+      hint: "`mydocker network create` makes one",
+    });
+  }
+}
+
+/** Takes the addresses of a container on a network. */
+export function lease(
+  paths: Paths,
+  network: Network,
+  { id, name }: Pick<ConnectionRequest, "id" | "name">,
+  asked: EndpointRequest,
+  index: number,
+): Endpoint {
+  const ip =
+    asked.ip === undefined
+      ? leaseAny(paths, network, 4, id)
+      : leaseThis(paths, network, asked.ip, id);
+  const ip6 =
+    asked.ip6 === undefined
+      ? leaseAny(paths, network, 6, id)
+      : leaseThis(paths, network, asked.ip6, id);
+  const gateway = (version: 4 | 6): string | undefined =>
+    network.internal
+      ? undefined
+      : network.subnets.find(({ subnet }) => subnet.includes(":") === (version === 6))?.gateway;
+  const [gateway4, gateway6] = [gateway(4), gateway(6)];
+  return {
+    network: network.name,
+    networkId: network.id,
+    bridge: network.link,
+    link: linkName(id, index),
+    device: `eth${index}`,
+    mac: asked.mac ?? macOf(ip ?? ip6 ?? "0.0.0.0"),
+    ...(ip === undefined ? {} : { ip }),
+    ...(ip6 === undefined ? {} : { ip6 }),
+    ...(gateway4 === undefined ? {} : { gateway: gateway4 }),
+    ...(gateway6 === undefined ? {} : { gateway6 }),
+    aliases: [...new Set([name, id.slice(0, 12), ...(asked.aliases ?? [])])],
+  };
+}
+
+/** Where a port of the host leads: to the first network that has an address of its version. */
+export function publish(
+  { request, hostPort, versions }: ReservedPort,
+  endpoints: readonly Endpoint[],
+): PublishedPort[] {
+  const { protocol, port, hostIp } = request;
+  const isAny = hostIp === undefined || hostIp === "0.0.0.0" || hostIp === "::";
+  return versions.flatMap((version): PublishedPort[] => {
+    const found = endpoints.find((each) => (version === 4 ? each.gateway : each.gateway6));
+    const ip = (version === 4 ? found?.ip : found?.ip6)?.replace(/\/.*/, "");
+    if (ip === undefined) return [];
+    return [{ protocol, version, hostPort, port, ip, ...(isAny ? {} : { hostIp }) }];
+  });
+}
+
+/** Makes both sides of a connection: ours a port of the bridge, the other in the container. */
+export function plug(
+  socket: RouteSocket,
+  endpoint: Endpoint,
+  bridge: { readonly index: number; readonly mtu: number },
+  namespace: number,
+): void {
+  const { link: name, device, mac, network } = endpoint;
+  const { mtu } = bridge;
+  const request = newLink({
+    name,
+    mtu,
+    master: bridge.index,
+    up: true,
+    kind: {
+      type: "veth",
+      peer: { name: device, mtu, address: hardwareAddress(mac), namespace: { fd: namespace } },
+    },
+  });
+  try {
+    try {
+      socket.change(request);
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.code !== "EEXIST") throw error;
+      socket.change(deleteLink({ name })); // of a process that was started before and hung
+      socket.change(request);
+    }
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    throw new MydockerError(`cannot connect the container to network ${network}: ${error.reason}`, {
+      exitCode: 125,
+      cause: error,
+      ...(error.code === "EPERM" ? { hint: "that needs CAP_NET_ADMIN" } : {}),
+    });
+  }
+}
+
+/** Gives a container's side its addresses and routes, in the container's network namespace. */
+export function configure(inside: RouteSocket, endpoint: Endpoint, hasDefault: boolean): void {
+  const { device, ip, ip6, gateway, gateway6, network } = endpoint;
+  try {
+    const link = inside.link({ name: device });
+    if (link === undefined) throw new Error(`${device} has vanished`);
+    const { index } = link;
+    if (ip6 === undefined) parameter(`ipv6/conf/${device}/disable_ipv6`, "1");
+    for (const text of [ip, ip6]) {
+      const local = text === undefined ? undefined : parseIp(text.replace(/\/.*/, ""));
+      if (text === undefined || local === undefined) continue;
+      const prefixLength = Number(text.slice(text.indexOf("/") + 1));
+      const flags = local.length === 16 ? IFA_F_NODAD : 0;
+      const broadcast = broadcastOf(local, prefixLength);
+      inside.change(
+        newAddress(index, {
+          local,
+          prefixLength,
+          scope: RT_SCOPE_UNIVERSE,
+          flags,
+          ...(broadcast === undefined ? {} : { broadcast }),
+        }),
+      );
+    }
+    inside.change(setLink({ index }, { up: true }));
+    if (!hasDefault) return;
+    for (const [version, text] of [
+      [4, gateway],
+      [6, gateway6],
+    ] as const) {
+      const via = text === undefined ? undefined : parseIp(text);
+      if (via !== undefined) inside.change(newRoute({ version, gateway: via, device: index }));
+    }
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    const why = error instanceof NetlinkError ? error.reason : error.message;
+    throw new MydockerError(`cannot set up ${device} on network ${network}: ${why}`, {
+      exitCode: 125,
+      cause: error,
+    });
+  }
+}
+
+function broadcastOf(local: Uint8Array, length: number): Uint8Array | undefined {
+  if (local.length !== 4 || length > 30) return undefined;
+  return local.map((byte, at) => byte | (0xff >> Math.min(8, Math.max(0, length - at * 8))));
+}

@@ -1,0 +1,165 @@
+/** Our firewall in the kernel: made when it is missing, told of networks and containers. */
+import { MydockerError } from "../errors.ts";
+import { SysError } from "../ffi/call.ts";
+import { log } from "../log.ts";
+import type { NetlinkError, Request } from "../netlink/message.ts";
+import { addElement, deleteTable, newTable, removeElement } from "../netlink/nft_message.ts";
+import { NftSocket } from "../netlink/nft_socket.ts";
+import type { Paths } from "../paths.ts";
+import type { Network } from "./network.ts";
+import {
+  bridgeTable,
+  endpointElements,
+  inetTable,
+  networkElements,
+  portElements,
+  selfElements,
+  type Tables,
+} from "./rules.ts";
+import { allNetworksInUse, type ContainerNetworks, exclusively, hasNetworks } from "./state.ts";
+import { allNetworks } from "./store.ts";
+
+/** What names of ours end in: nothing in the usual place, so that installations keep apart. */
+export function suffixOf({ root }: Paths): string {
+  if (root === "/var/lib/mydocker") return "";
+  return BigInt.asUintN(32, BigInt(Bun.hash(root)))
+    .toString(16)
+    .padStart(8, "0");
+}
+
+/** The tables of this installation. */
+export function tablesOf(paths: Paths): Tables {
+  const suffix = suffixOf(paths);
+  const name = suffix === "" ? "mydocker" : `mydocker_${suffix}`;
+  return { inet: { family: "inet", name }, bridge: { family: "bridge", name } };
+}
+
+type What = Pick<ContainerNetworks, "endpoints" | "ports">;
+
+function requestsFor(
+  tables: Tables,
+  { endpoints, ports }: What,
+  make: typeof addElement,
+): { inet: Request[]; bridge: Request[] } {
+  const selves = ports.length === 0 ? [] : endpoints.flatMap(selfElements);
+  return {
+    inet: [...ports.flatMap(portElements), ...selves].map((element) => make(tables.inet, element)),
+    bridge: endpoints.flatMap(endpointElements).map((element) => make(tables.bridge, element)),
+  };
+}
+
+/** The firewall of one installation. */
+export class Firewall implements Disposable {
+  readonly #socket: NftSocket;
+  readonly #tables: Tables;
+  /** Until we know better. */
+  #hasBridgeTable = true;
+
+  /** @throws {MydockerError} where there is no nf_tables */
+  constructor(readonly paths: Paths) {
+    this.#tables = tablesOf(paths);
+    try {
+      this.#socket = new NftSocket();
+    } catch (error) {
+      throw explain(error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+
+  /** Lets a network's bridge be one of ours. */
+  addNetwork(network: Network): void {
+    const add = networkElements(network).map((element) => addElement(this.#tables.inet, element));
+    this.#apply(add);
+  }
+
+  /** Forgets a network's bridge. What is not there is fine. */
+  removeNetwork(network: Network): void {
+    const elements = networkElements(network);
+    this.#removeEach(elements.map((element) => removeElement(this.#tables.inet, element)));
+  }
+
+  /** Opens a container's ports, and lets it send from its addresses. */
+  admit(what: What): void {
+    const { inet, bridge } = requestsFor(this.#tables, what, addElement);
+    this.#apply([...inet, ...bridge]);
+  }
+
+  /** The opposite. What is not there is fine. */
+  dismiss(what: What): void {
+    const { inet, bridge } = requestsFor(this.#tables, what, removeElement);
+    this.#removeEach([...inet, ...bridge]);
+  }
+
+  /** Removes all of it. */
+  removeAll(): void {
+    for (const table of [this.#tables.inet, this.#tables.bridge]) {
+      this.#socket.commit([newTable(table), deleteTable(table)]);
+    }
+  }
+
+  #apply(requests: readonly Request[]): void {
+    if (requests.length === 0) return;
+    const [error] = this.#try(requests);
+    if (error === undefined) return;
+    if (error.code !== "ENOENT") throw explain(error);
+    // The first since the boot, or somebody has flushed the ruleset.
+    this.rebuild();
+    const [again] = this.#try(requests);
+    if (again !== undefined) throw explain(again);
+  }
+
+  #try(requests: readonly Request[]): NetlinkError[] {
+    const possible = this.#hasBridgeTable
+      ? requests
+      : requests.filter(({ args }) => !isOfBridges(args));
+    return possible.length === 0 ? [] : this.#socket.tryCommit(possible);
+  }
+
+  #removeEach(requests: readonly Request[]): void {
+    if (requests.length === 0) return;
+    if (this.#socket.tryCommit(requests).length === 0) return;
+    for (const request of requests) this.#socket.tryCommit([request]);
+  }
+
+  /** Makes the tables anew, with all that is known of networks and running containers. */
+  rebuild(): void {
+    exclusively(this.paths, () => {
+      const inUse = allNetworksInUse(this.paths);
+      const all = inUse.map((state) => requestsFor(this.#tables, state, addElement));
+      const networks = allNetworks(this.paths).flatMap(networkElements);
+      const refused = this.#socket.tryCommit([
+        ...inetTable(this.#tables),
+        ...networks.map((element) => addElement(this.#tables.inet, element)),
+        ...all.flatMap(({ inet }) => inet),
+      ])[0];
+      if (refused !== undefined) throw explain(refused);
+      const without = this.#socket.tryCommit([
+        ...bridgeTable(this.#tables),
+        ...all.flatMap(({ bridge }) => bridge),
+      ])[0];
+      if (without !== undefined) {
+        this.#hasBridgeTable = false;
+        log.warn(
+          `containers can use each other's addresses: nf_tables has no table for bridges (${without.reason})`,
+        );
+      }
+      for (const state of inUse) if (!hasNetworks(this.paths, state.id)) this.dismiss(state);
+    });
+  }
+}
+
+const isOfBridges = (args: Request["args"]): boolean =>
+  ["links", "sources4", "sources6"].includes(String(args["set"]));
+
+function explain(error: unknown): unknown {
+  if (!(error instanceof SysError)) return error;
+  const why = error.code === "EPERM" ? "not permitted (CAP_NET_ADMIN is needed)" : error.message;
+  return new MydockerError(`cannot set up the firewall: ${why}`, {
+    exitCode: 125,
+    cause: error,
+    hint: "`mydocker doctor` says what is missing; --network none and --network host need no firewall",
+  });
+}

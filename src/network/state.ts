@@ -1,0 +1,166 @@
+/** What of networks is in the run directory: leases of addresses, and which container has what. */
+import { isErrno } from "../ffi/call.ts";
+import { readDirectory } from "../linux/directory.ts";
+import { close, flock, LOCK_EX, O, open } from "../linux/fd.ts";
+import {
+  ifExists,
+  makeDirectories,
+  readFile,
+  rmdirIfEmpty,
+  statIfExists,
+  symlink,
+  unlinkIfExists,
+} from "../linux/file.ts";
+import { replaceFile } from "../linux/replace_file.ts";
+import type { Paths } from "../paths.ts";
+
+/** A container's connection to a network. Addresses are texts. */
+export interface Endpoint {
+  readonly network: string;
+  readonly networkId: string;
+  /** the bridge */
+  readonly bridge: string;
+  /** of our side */
+  readonly link: string;
+  /** of the container's side */
+  readonly device: string;
+  readonly mac: string;
+  /** `172.17.0.2/16` */
+  readonly ip?: string;
+  readonly ip6?: string;
+  readonly gateway?: string;
+  readonly gateway6?: string;
+  /** names that others find it by, beside its own */
+  readonly aliases: readonly string[];
+}
+
+/** A port of the host that leads into a container. */
+export interface PublishedPort {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  /** absent: every address of its version */
+  readonly hostIp?: string;
+  readonly version: 4 | 6;
+  readonly hostPort: number;
+  /** the container's */
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** What a container has of networks while it runs. */
+export interface ContainerNetworks {
+  readonly id: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly ports: readonly PublishedPort[];
+}
+
+const baseIn = (paths: Paths): string => `${paths.run}/networks`;
+const containersIn = (paths: Paths): string => `${baseIn(paths)}/containers`;
+const leasesOf = (paths: Paths, networkId: string): string =>
+  `${baseIn(paths)}/leases/${networkId}`;
+
+/** Where it is written down what a container has. */
+export const networksFile = (paths: Paths, id: string): string => `${containersIn(paths)}/${id}`;
+
+/** Does something that makes a file, and the directory first if that is missing. */
+function inDirectory<T>(directory: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+    makeDirectories(directory);
+    return act();
+  }
+}
+
+/** Writes down what a container has, or is about to get. */
+export function writeNetworks(paths: Paths, state: ContainerNetworks): void {
+  const write = () => replaceFile(networksFile(paths, state.id), JSON.stringify(state));
+  inDirectory(containersIn(paths), write);
+}
+
+/** What a container has; undefined when it has nothing. */
+export function readNetworks(paths: Paths, id: string): ContainerNetworks | undefined {
+  const text = ifExists(() => readFile(networksFile(paths, id)));
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as ContainerNetworks);
+  } catch {
+    return undefined; // somebody has damaged it
+  }
+}
+
+/** What all running containers have. */
+export function allNetworksInUse(paths: Paths): ContainerNetworks[] {
+  const names = ifExists(() => readDirectory(containersIn(paths))) ?? [];
+  return names
+    .filter((id) => /^[0-9a-f]{64}$/.test(id))
+    .flatMap((id) => readNetworks(paths, id) ?? []);
+}
+
+/** Whether anything of a container is written down. */
+export const hasNetworks = (paths: Paths, id: string): boolean =>
+  statIfExists(networksFile(paths, id)) !== undefined;
+
+/** The last of what is removed of a container's networks. */
+export function dropNetworks(paths: Paths, id: string): void {
+  unlinkIfExists(networksFile(paths, id));
+}
+
+/** Takes an address for a container. @returns false when somebody has it */
+export function takeLease(paths: Paths, networkId: string, ip: string, id: string): boolean {
+  const directory = leasesOf(paths, networkId);
+  try {
+    inDirectory(directory, () => symlink(id, `${directory}/${ip}`));
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return false;
+    throw error;
+  }
+}
+
+/** Gives an address back. */
+export function dropLease(paths: Paths, networkId: string, ip: string): void {
+  unlinkIfExists(`${leasesOf(paths, networkId)}/${ip}`);
+}
+
+/** The addresses of a network that somebody has. */
+export function leasedAddresses(paths: Paths, networkId: string): string[] {
+  return ifExists(() => readDirectory(leasesOf(paths, networkId))) ?? [];
+}
+
+/** Every lease of every network; for who looks for those of one container. */
+export function* allLeases(
+  paths: Paths,
+): Generator<{ networkId: string; ip: string; path: string }> {
+  const base = `${baseIn(paths)}/leases`;
+  for (const networkId of ifExists(() => readDirectory(base)) ?? []) {
+    for (const ip of leasedAddresses(paths, networkId)) {
+      yield { networkId, ip, path: `${base}/${networkId}/${ip}` };
+    }
+  }
+}
+
+/** Forgets that a network had leases. */
+export function dropLeases(paths: Paths, networkId: string): void {
+  for (const ip of leasedAddresses(paths, networkId)) dropLease(paths, networkId, ip);
+  rmdirIfEmpty(leasesOf(paths, networkId));
+}
+
+/** This process is in {@link exclusively}. */
+let isExclusive = false;
+
+/** Does something that one process at a time may do: making networks, their bridges and the firewall. */
+export function exclusively<T>(paths: Paths, act: () => T): T {
+  if (isExclusive) return act();
+  const path = `${baseIn(paths)}/lock`;
+  const fd = inDirectory(baseIn(paths), () => open(path, O.O_RDWR | O.O_CREAT, 0o600));
+  try {
+    flock(fd, LOCK_EX);
+    isExclusive = true;
+    return act();
+  } finally {
+    isExclusive = false;
+    close(fd);
+  }
+}
