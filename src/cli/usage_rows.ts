@@ -89,12 +89,7 @@ function imageUsageRow(usage: ImageUsage, now: number, whole: boolean) {
 }
 
 function containerUsageRow(usage: ContainerUsage, now: number, whole: boolean) {
-  return {
-    ...containerRow(usage, { now, whole }),
-    LocalVolumes: String(usage.volumes.length),
-    Mounts: usage.volumes.join(","),
-    Size: humanTotal(usage.size),
-  };
+  return containerRow(usage, { now, whole, size: { own: usage.size, all: 0 } });
 }
 
 function volumeUsageRow({ volume, mountpoint, users, size }: VolumeUsage) {
@@ -113,10 +108,9 @@ const CACHE_HEADINGS = "CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   
 /** `system df -v`. */
 export function usageTables(usage: DiskUsage): string {
   const { Images, Containers, Volumes } = usageDetails(usage, false);
-  const containers = { ...CONTAINER_HEADINGS, LocalVolumes: "LOCAL VOLUMES", Size: "SIZE" };
   return [
     `Images space usage:\n\n${formatRows(IMAGE_TABLE, Images, IMAGE_HEADINGS)}`,
-    `Containers space usage:\n\n${formatRows(CONTAINER_TABLE, Containers, containers)}`,
+    `Containers space usage:\n\n${formatRows(CONTAINER_TABLE, Containers, CONTAINER_HEADINGS)}`,
     `Local Volumes space usage:\n\n${formatRows(VOLUME_TABLE, Volumes, VOLUME_HEADINGS)}`,
     `Build cache usage: 0B\n\n${CACHE_HEADINGS}\n`,
   ].join("\n");

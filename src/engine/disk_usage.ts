@@ -5,10 +5,9 @@ import { type ListedImage, listImages } from "../images/listing.ts";
 import { openImageStore } from "../images/store.ts";
 import { treeSize } from "../linux/tree_size.ts";
 import type { Paths } from "../paths.ts";
-import { ContainerStore } from "./container_store.ts";
+import { sizesOf } from "./container_size.ts";
 import { type ContainerSummary, listContainers } from "./list.ts";
 import { type ListedVolume, listVolumes } from "./volume_commands.ts";
-import { volumesOf } from "./volume_users.ts";
 
 /** An image, and what it takes. */
 export interface ImageUsage extends ListedImage {
@@ -22,8 +21,6 @@ export interface ImageUsage extends ListedImage {
 export interface ContainerUsage extends ContainerSummary {
   /** bytes in its own layer */
   readonly size: number;
-  /** names of its volumes */
-  readonly volumes: readonly string[];
 }
 
 /** A volume, and what it takes. */
@@ -53,6 +50,7 @@ export function diskUsage(paths: Paths): DiskUsage {
     sizes,
   );
   const made = Map.groupBy(containers, ({ record }) => record.imageId);
+  const sizeOf = sizesOf(paths);
   const { volumes, problems: volumeProblems } = listVolumes(paths);
   return {
     images: images.map((listed) => ({
@@ -61,19 +59,8 @@ export function diskUsage(paths: Paths): DiskUsage {
       containers: made.get(listed.image.id)?.length ?? 0,
     })),
     layersSize: [...sizes.values()].reduce((sum, size) => sum + size, 0),
-    containers: containers.map((summary) => containerUsage(paths, summary)),
+    containers: containers.map((summary) => ({ ...summary, size: sizeOf(summary.record).own })),
     volumes: volumes.map((listed) => ({ ...listed, size: treeSize(listed.mountpoint) })),
     problems: [...problems, ...volumeProblems],
-  };
-}
-
-function containerUsage(paths: Paths, summary: ContainerSummary): ContainerUsage {
-  const store = new ContainerStore(paths);
-  const { id } = summary.record;
-  const record = summary.problems.length > 0 ? undefined : store.read(id);
-  return {
-    ...summary,
-    size: treeSize(`${store.directory(id)}/upper`),
-    volumes: record === undefined ? [] : volumesOf(record).map(({ name }) => name),
   };
 }

@@ -32,7 +32,7 @@ export type MountRequest =
       readonly propagation?: "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
       /** false only with `bind-nonrecursive` */
       readonly recursive: boolean;
-      /** Ids of the container's user namespace are the same ids on disk. */
+      /** What the container's user leaves belongs to the owner of the source. */
       readonly idmap?: boolean;
     }
   | {

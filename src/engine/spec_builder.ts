@@ -14,6 +14,7 @@ import {
   READONLY_PATHS,
 } from "./defaults.ts";
 import type { IdRange } from "./id_range.ts";
+import type { OwnerMap } from "./owner_map.ts";
 import type { MountRequest, RunOptions, VolumeMount } from "./run_options.ts";
 import { sysctlsOf } from "./sysctl_options.ts";
 
@@ -64,6 +65,8 @@ export interface SpecRequest {
   readonly volumes?: ReadonlyMap<string, string>;
   /** path of another container's network namespace */
   readonly networkNamespace?: string;
+  /** ids of binds that are to belong to their owner, by where they are mounted */
+  readonly owners?: ReadonlyMap<string, OwnerMap>;
 }
 
 /**
@@ -121,12 +124,7 @@ export function buildSpec(request: SpecRequest): Spec {
 
 /** As Docker with `userns-remap`; an IPC namespace of the host has message queues that are not to be mounted. */
 function checkUserNamespace(options: RunOptions): void {
-  if (options.userns !== "private") {
-    const mapped = options.mounts.find((mount) => mount.type === "bind" && mount.idmap === true);
-    if (mapped === undefined) return;
-    const what = `cannot map the ids of ${mapped.target}: the container has those of the host`;
-    throw new MydockerError(what, { exitCode: 125, hint: "add --userns private" });
-  }
+  if (options.userns !== "private") return;
   const renamed = options.devices.find(({ source, target }) => source !== target);
   if (renamed !== undefined) {
     const what = `cannot show ${renamed.source} as ${renamed.target} with --userns private`;
@@ -208,9 +206,11 @@ function maskedPaths(processors: number): string[] {
  * (moby: daemon/oci_linux.go, withMounts). One of the caller's replaces Docker's at the same place,
  * and those below it, which it would hide.
  */
-function buildMounts({ options, host, etcFiles, volumes }: SpecRequest): Mount[] {
+function buildMounts({ options, host, etcFiles, volumes, owners }: SpecRequest): Mount[] {
   const asked = options.mounts.map((mount) =>
-    toMount(mount.type === "volume" ? volumeBind(mount, options, volumes) : mount),
+    mount.type === "volume"
+      ? toMount(volumeBind(mount, volumes), options.userns === "private")
+      : toMount(mount, owners?.get(mount.target)),
   );
   const taken = new Map<string, Mount>();
   for (const mount of asked) {
@@ -274,19 +274,17 @@ function adjust(mount: Mount, options: RunOptions): Mount {
 
 type DirectMount = Exclude<MountRequest, { type: "volume" }>;
 
-/** Whoever the container's ids are on the host: in a volume they are the same ids as in other containers. */
 function volumeBind(
   { target, readonly }: VolumeMount,
-  { userns }: RunOptions,
   sources: SpecRequest["volumes"],
 ): DirectMount {
   const source = sources?.get(target);
   if (source === undefined) throw new TypeError(`the volume on ${target} is nowhere`);
-  const idmap = userns === "private";
-  return { type: "bind", source, target, readonly, createSource: false, recursive: true, idmap };
+  return { type: "bind", source, target, readonly, createSource: false, recursive: true };
 }
 
-function toMount(request: DirectMount): Mount {
+/** @param idmap of a bind: which ids it shows; true, as of a volume, for those of all containers, whoever they are on the host */
+function toMount(request: DirectMount, idmap: OwnerMap | boolean = false): Mount {
   const destination = cleanPath(request.target);
   if (destination === "/") {
     throw new MydockerError("invalid mount: destination can't be '/'", { exitCode: 125 });
@@ -311,9 +309,10 @@ function toMount(request: DirectMount): Mount {
     request.propagation ?? "rprivate",
     ...(request.readonly ? ["ro"] : []),
     ...(request.readonly && request.recursive ? ["rro"] : []),
-    ...(request.idmap === true ? ["idmap"] : []),
+    ...(idmap === false ? [] : ["idmap"]),
   ];
-  return { destination, type: "bind", source: request.source, options };
+  const mapped = typeof idmap === "boolean" ? {} : idmap;
+  return { destination, type: "bind", source: request.source, options, ...mapped };
 }
 
 /** Lexically clean: no empty, "." or ".." parts, no slash at the end. */

@@ -105,6 +105,9 @@ export async function startContainer(
   const ownName = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));
   const network = await planNetwork(container, ownName, undo);
   const hostname = network.hostname ?? ownName;
+  const owners = options.mounts.some((mount) => mount.type === "bind" && mount.idmap === true)
+    ? (await import("./bind_owners.ts")).bindOwners(container, ids)
+    : undefined;
   const capabilities = ownCapabilities();
   const spec = buildSpec({
     id,
@@ -122,6 +125,7 @@ export async function startContainer(
     ...(network.namespace === undefined ? {} : { networkNamespace: network.namespace }),
     ...(ids === undefined ? {} : { ids }),
     ...(volumes === undefined ? {} : { volumes }),
+    ...(owners === undefined ? {} : { owners }),
     host: {
       hostname,
       capabilities,

@@ -90,7 +90,7 @@ export function makeVolumes(
 }
 
 /** A descriptor of what an image shows as its root. */
-function openRoot(paths: Paths, layers: readonly string[]): number {
+export function openRoot(paths: Paths, layers: readonly string[]): number {
   const [only, ...others] = layers;
   if (only !== undefined && others.length === 0) return open(only, O.O_PATH | O.O_DIRECTORY);
   const root = {

@@ -3,7 +3,7 @@
  * them: by a child that does nothing but be in it while its maps are written, from outside, where
  * the right to map any id is (user_namespaces(7)).
  */
-import { Flags } from "../ffi/call.ts";
+import { Flags, isErrno } from "../ffi/call.ts";
 import { forkWithNamespaces } from "../ffi/fork.ts";
 import { close, O, open, pipe, read } from "../linux/fd.ts";
 import { readFile, writeControl } from "../linux/file.ts";
@@ -23,7 +23,10 @@ export function mapIds(tree: number, map: IdMap, what: string): void {
       close(userNamespace);
     }
   } catch (error) {
-    throw explain(error, `${what} with mapped ids`);
+    const lacks = isErrno(error, "EINVAL", "EOPNOTSUPP", "ENOSYS")
+      ? ": its file system, or the kernel, has no ID-mapped mounts"
+      : "";
+    throw explain(error, `${what} with mapped ids`, lacks);
   }
 }
 

@@ -8,14 +8,15 @@
  *
  * A volume is there when its directory has been renamed into place, complete. Its directory is
  * locked (flock(2)) exclusively while it is filled or removed; whoever makes a container that uses
- * it writes that down first, and only then looks whether the volume is there: so of a removal and a
- * creation at once, the removal finds the user, or the creation finds nothing and makes it anew.
+ * it writes that down first, and then locks the volume's directory shared for a moment, or makes it: so
+ * of a removal and a creation at once, the removal finds the user, or the creation waits for it, finds
+ * nothing and makes it anew.
  */
 import { MydockerError, NotFoundError } from "../errors.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { readDirectory } from "../linux/directory.ts";
-import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
+import { LOCK_EX, LOCK_NB, LOCK_SH } from "../linux/fd.ts";
 import { ifExists, mkdir, readFile, rename, statIfExists } from "../linux/file.ts";
 import { replaceFile, syncDirectory } from "../linux/replace_file.ts";
 import { lockDirectory } from "../staging/locks.ts";
@@ -117,21 +118,29 @@ export class VolumeStore {
 
   /**
    * Makes a volume, durably, unless there is one of that name: of any number who do at once, one does.
+   * One that is being removed is waited for, and made again.
    * @returns whether it was this call that made it
    * @throws {MydockerError} for what no volume can be
    */
   create({ name, labels = {}, options = {} }: VolumeRequest): boolean {
     checkVolumeName(name);
     checkVolumeOptions(options);
-    if (this.isThere(name)) return false;
+    for (;;) {
+      using lock = lockDirectory(this.directory(name), LOCK_SH);
+      if (lock !== undefined) return false;
+      if (this.#make({ name, created: new Date().toISOString(), labels, options })) return true;
+    }
+  }
+
+  /** @returns false when there is one by now */
+  #make(volume: Volume): boolean {
     using staging = Staging.create(this.#staging);
     const made = `${staging.path}/new`;
     mkdir(made, 0o700);
     mkdir(`${made}/_data`, 0o755);
-    const volume: Volume = { name, created: new Date().toISOString(), labels, options };
     replaceFile(`${made}/volume.json`, JSON.stringify(volume), { durable: true });
     try {
-      rename(made, this.directory(name));
+      rename(made, this.directory(volume.name));
     } catch (error) {
       if (isErrno(error, "EEXIST", "ENOTEMPTY")) return false;
       throw error;

@@ -178,9 +178,89 @@ describe("--userns private", () => {
   });
 });
 
-test("idmap without a user namespace is an error", async () => {
-  const { err } = await engine.run(["-v=/tmp:/x:idmap", "busybox", "true"]);
-  expect(err).toContain("cannot map the ids of /x: the container has those of the host");
+describe("a bind with idmap", () => {
+  /** A directory of somebody's, with files of his, of root's and of another one's. */
+  async function directoryOf(owner: string, name: string): Promise<string> {
+    const folder = engine.directory(name);
+    const files = "touch mine root other; chown 77:77 other; chmod 666 root";
+    await engine.bash(`cd '${folder}'; ${files}; chown ${owner} . mine`);
+    return folder;
+  }
+  const ownerOf = (...path: string[]) => {
+    const { uid, gid } = statSync(join(...path));
+    return `${uid}:${gid}`;
+  };
+
+  const script = `cd /s; stat -c %u:%g . mine other root; echo x >>mine; mkdir new; echo x >new/f
+    ln -s f new/link; touch given; chown 42:42 given; { echo x >>root; } 2>/dev/null || echo no`;
+  const cases: [what: string, options: string[], seen: string][] = [
+    ["root", [], "0:0"],
+    ["root of a user namespace", ["--userns=private"], "0:0"],
+    ["a user by number", ["-u", "1000:1001", "--cap-add", "ALL"], "1000:1001"],
+    ["a user by name", ["-u", "nobody"], "65534:65534"],
+  ];
+  for (const [what, options, seen] of cases) {
+    test(`belongs to its owner, and so does what ${what} leaves there`, async () => {
+      const folder = await directoryOf("1234:5678", `of-owner-${what}`);
+      const isRoot = seen === "0:0";
+      const args = [...options, `-v=${folder}:/s:idmap`, "busybox", "sh", "-c", script];
+      const { out } = await engine.run(args);
+      const [directory, mine, other, root, refused] = out.split("\n");
+      expect([directory, mine, other]).toEqual([seen, seen, "77:77"]);
+      // What would be taken for somebody else's is nobody's. That is a name for another user, too.
+      expect(root).toBe(isRoot ? "65534:65534" : "0:0");
+      expect(refused).toBe(isRoot ? "no" : undefined);
+      for (const name of [".", "mine", "new", "new/f"])
+        expect(ownerOf(folder, name)).toBe("1234:5678");
+      if (isRoot) expect(ownerOf(folder, "given")).toBe("42:42");
+      expect(ownerOf(folder, "root")).toBe("0:0");
+    });
+  }
+
+  test("keeps out who would be taken for its owner, and shows root's as root's to root", async () => {
+    const folder = await directoryOf("1234:5678", "of-owner");
+    await engine.call([
+      "run",
+      "-d",
+      "--name",
+      "mapped",
+      "--mount",
+      `type=bind,src=${folder},dst=/s,idmap`,
+      "busybox",
+      "sleep",
+      "1000",
+    ]);
+    await engine.bash(`chmod 777 '${folder}'`);
+    const other = await engine.call(["exec", "-u", "1234", "mapped", "touch", "/s/x"]);
+    expect(other.err).toContain("Value too large");
+    await engine.call(["exec", "mapped", "touch", "/s/y"]);
+    await engine.call(["restart", "-t", "0", "mapped"]);
+    await engine.call(["exec", "mapped", "touch", "/s/z"]);
+    expect([ownerOf(folder, "y"), ownerOf(folder, "z")]).toEqual(["1234:5678", "1234:5678"]);
+    await engine.call(["rm", "-f", "mapped"]);
+    const roots = await directoryOf("0:0", "of-root");
+    const { out } = await engine.run([
+      `-v=${roots}:/s:idmap`,
+      "busybox",
+      "stat",
+      "-c",
+      "%u",
+      "/s/root",
+    ]);
+    expect(out).toBe("0");
+  });
+
+  test("is an error that says why where the file system cannot", async () => {
+    const folder = engine.directory("unmappable");
+    const { err, exitCode } = await engine.bash(
+      `unshare -m sh -c 'mount -t ramfs none "$0" && chown 1:1 "$0" && "$MYDOCKER" run --rm -v "$0:/s:idmap" busybox true' '${folder}'`,
+    );
+    expect(err).toContain(`mount ${folder} on /s with mapped ids: `);
+    expect(err).toContain("its file system, or the kernel, has no ID-mapped mounts");
+    expect(exitCode).toBe(125);
+    const unknown = await engine.run(["-u", "nemo", `-v=${folder}:/s:idmap`, "busybox", "true"]);
+    expect([unknown.exitCode, unknown.err]).toEqual([125, expect.stringContaining("nemo")]);
+  });
 });
 
 test("--userns host is the default", async () => {

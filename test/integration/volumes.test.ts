@@ -16,6 +16,7 @@ import {
 import { join } from "node:path";
 import { getXattr, setXattr } from "../../src/linux/xattr.ts";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { program, testIf } from "../helpers/requires.ts";
 import { archive, type Member } from "../helpers/tar_builder.ts";
 
 const engine = useEngine({
@@ -437,16 +438,34 @@ describe("many at once", () => {
   });
 
   test("of a removal and a container's creation at once either wins, and the volume is whole", async () => {
-    const script = `for i in $(seq 15); do
+    const script = `for i in $(seq 6); do
       "$MYDOCKER" volume create raced >/dev/null
       "$MYDOCKER" volume rm raced >/dev/null 2>&1 &
       "$MYDOCKER" run --rm -v raced:/data filled /bin/busybox cat /data/plain || echo failed
       wait
     done`;
     const { out, err } = await engine.bash(script);
-    expect([out, err]).toEqual([Array.from({ length: 15 }, () => "hello").join("\n"), ""]);
+    expect([out, err]).toEqual([Array.from({ length: 6 }, () => "hello").join("\n"), ""]);
     await engine.call(["volume", "rm", "-f", "raced"]);
   });
+});
+
+testIf([program("strace")], "a volume that is being removed is not a container's", async () => {
+  await ok("run", "--rm", "-v", "slow:/data", "filled", "/bin/busybox", "true"); // it is full: nothing to wait for
+  const slowly = [
+    "strace",
+    "-f",
+    "-qq",
+    "-o",
+    "/dev/null",
+    "-e",
+    "inject=renameat:delay_enter=400000",
+  ];
+  const script = `${slowly.join(" ")} "$MYDOCKER" volume rm slow & sleep 0.25
+    "$MYDOCKER" run --rm -v slow:/data filled /bin/busybox sh -c '/bin/busybox sleep 0.3; /bin/busybox cat /data/plain'; wait`;
+  const { out, err } = await engine.bash(script);
+  expect([out.split("\n").toSorted(), err]).toEqual([["hello", "slow"], ""]);
+  await ok("volume", "rm", "slow");
 });
 
 describe("a damaged volume", () => {
