@@ -141,6 +141,27 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "container",
+    name: "diff",
+    top: "diff",
+    description: "Show what a container changed in its file system",
+    load: () => import("./commands/container/diff.ts"),
+  },
+  {
+    group: "container",
+    name: "export",
+    top: "export",
+    description: "Write a container's root file system as a tar archive",
+    load: () => import("./commands/container/export.ts"),
+  },
+  {
+    group: "container",
+    name: "commit",
+    top: "commit",
+    description: "Make an image of what a container changed",
+    load: () => import("./commands/container/commit.ts"),
+  },
+  {
+    group: "container",
     name: "top",
     top: "top",
     description: "Show the processes of a container",
@@ -331,9 +352,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder commit compose container diff export login logout network port search stats`.split(
-    /\s+/,
-  ),
+  `build builder compose container login logout network port search stats`.split(/\s+/),
 );
 
 /** What the first words of a command line name. */

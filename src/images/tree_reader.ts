@@ -27,8 +27,10 @@ import { getXattrOf, listXattrsOf } from "../linux/xattr.ts";
 import type { TarEntry, TarEntryType, TarSink } from "./tar_entry.ts";
 import { quoteName, TarError } from "./tar_header.ts";
 
-/** What overlayfs says to itself, and a label that means something on this machine only. */
-const OWN_XATTR = /^(?:(?:trusted|user)\.overlay\.|security\.(?:selinux|ima|evm)$)/;
+/** What overlayfs says to itself. */
+const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
+/** Labels that mean something on this machine only. */
+const LABEL_XATTR = /^security\.(?:selinux|ima|evm)$/;
 
 const TYPES: Readonly<Record<number, TarEntryType>> = {
   [S_IFREG]: "file",
@@ -61,6 +63,8 @@ export interface TreeOptions {
   readonly crosses?: (found: Found) => boolean;
   /** Asked for each; what it returns false for is left out, with what is in it. */
   readonly select?: (found: Found) => boolean;
+  /** Tell of overlayfs' own attributes, too: the tree is a layer. */
+  readonly isLayer?: boolean;
   /** Changes what is said of each. */
   readonly change?: (entry: TarEntry) => TarEntry;
   /** Sockets, which no archive has room for, and what else is not as it was. */
@@ -186,7 +190,8 @@ export class TreeReader {
   }
 
   #entryOf(fd: number, stat: Stat, type: TarEntryType, path: string): TarEntry {
-    const first = type === "directory" || stat.nlink < 2 ? undefined : this.#firstName(stat, path);
+    const isSingle = type === "directory" || stat.nlink < 2 || isWhiteout(stat);
+    const first = isSingle ? undefined : this.#firstName(stat, path);
     return {
       type: first === undefined ? type : "hardlink",
       path,
@@ -199,8 +204,21 @@ export class TreeReader {
       mtimeNanoseconds: stat.mtimeNsec,
       devMajor: stat.rdevMajor,
       devMinor: stat.rdevMinor,
-      xattrs: first === undefined ? readXattrs(fd, type) : [],
+      xattrs: first === undefined ? this.#xattrs(fd, type) : [],
     };
+  }
+
+  /** Of a symbolic link there are none that anybody could set but root, and no call that takes its descriptor. */
+  #xattrs(fd: number, type: TarEntryType): [string, Uint8Array][] {
+    if (type === "symlink") return [];
+    const found: [string, Uint8Array][] = [];
+    for (const name of listXattrsOf(fd)) {
+      if (LABEL_XATTR.test(name)) continue;
+      if (OVERLAY_XATTR.test(name) && this.#options.isLayer !== true) continue;
+      const value = getXattrOf(fd, name);
+      if (value !== undefined) found.push([name, value]);
+    }
+    return found;
   }
 
   /** The name that a file was told of by already; undefined for the first. */
@@ -252,6 +270,10 @@ export class TreeReader {
   }
 }
 
+/** overlayfs' whiteout: all of them are names of one file (Documentation/filesystems/overlayfs.rst). */
+const isWhiteout = ({ mode, rdevMajor, rdevMinor }: Stat): boolean =>
+  (mode & S_IFMT) === S_IFCHR && rdevMajor === 0 && rdevMinor === 0;
+
 /** Unit of {@link Stat.blocks}, bytes. */
 const BLOCK_UNIT = 512;
 
@@ -276,18 +298,6 @@ function explained(error: unknown, path: string): unknown {
 function checkLength(path: string): void {
   if (encodeBytes(path).length >= PATH_MAX)
     throw new TarError(`a name has more than ${PATH_MAX - 1} bytes: ${quoteName(path)}`);
-}
-
-/** Of a symbolic link there are none that anybody could set but root, and no call that takes its descriptor. */
-function readXattrs(fd: number, type: TarEntryType): [string, Uint8Array][] {
-  if (type === "symlink") return [];
-  const found: [string, Uint8Array][] = [];
-  for (const name of listXattrsOf(fd)) {
-    if (OWN_XATTR.test(name)) continue;
-    const value = getXattrOf(fd, name);
-    if (value !== undefined) found.push([name, value]);
-  }
-  return found;
 }
 
 const BENEATH =
