@@ -231,6 +231,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "image",
+    name: "verify",
+    description: "Read again all that is stored of images, and compare it with its digests",
+    load: () => import("./commands/image/verify.ts"),
+  },
+  {
+    group: "image",
     name: "save",
     top: "save",
     description: "Write one or more images to an archive",

@@ -1,7 +1,7 @@
 /** What nobody needs any more: layers and blobs without an image, and what killed commands left half made. */
-import { readDirectory } from "../linux/directory.ts";
+import { readDirectory, removeTree } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
-import { ifExists, rename, rmdirIfEmpty, unlink } from "../linux/file.ts";
+import { ifExists, lstat, rename, rmdirIfEmpty, S_IFMT, S_IFREG, unlink } from "../linux/file.ts";
 import { lockDirectory, lockFile } from "../staging/locks.ts";
 import { removeRemains, type Staging } from "../staging/staging.ts";
 import { storedManifests } from "./blobs.ts";
@@ -34,10 +34,20 @@ function collectBlobs(store: ImageStore): void {
   const before = inUse();
   for (const digest of names.map((hex) => `sha256:${hex}`)) {
     if (!SHA256.test(digest) || before.has(digest)) continue;
-    using lock = lockFile(layout.blob(digest), LOCK_EX | LOCK_NB);
+    const path = layout.blob(digest);
+    if (!isFile(path)) {
+      removeTree(path); // somebody put something else there, which nobody can be placing
+      continue;
+    }
+    using lock = lockFile(path, LOCK_EX | LOCK_NB);
     // An image that has it may have come between the look and the lock.
-    if (lock !== undefined && !inUse().has(digest)) unlink(layout.blob(digest));
+    if (lock !== undefined && !inUse().has(digest)) unlink(path);
   }
+}
+
+function isFile(path: string): boolean {
+  const found = ifExists(() => lstat(path));
+  return found === undefined || (found.mode & S_IFMT) === S_IFREG;
 }
 
 /** The layers of all images that can be read, and of those that only containers have. */

@@ -9,8 +9,9 @@ import type { TarEntry } from "./tar_entry.ts";
 import { quoteName } from "./tar_header.ts";
 
 /** Names that overlayfs believes (Documentation/filesystems/overlayfs.rst): an image may not speak to it. */
-const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
-const OPAQUE_XATTR = "trusted.overlay.opaque";
+export const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
+/** Its value is `y`. */
+export const OPAQUE_XATTR = "trusted.overlay.opaque";
 
 /**
  * Sets what an archive says of its members. Calls that would change nothing are left out: what root

@@ -36,9 +36,13 @@ import { checkOwner, makeSpecial } from "./special.ts";
 import type { TarEntry, TarSink } from "./tar_entry.ts";
 import { quoteName, TarError } from "./tar_header.ts";
 
-const WHITEOUT = ".wh.";
-const WHITEOUT_META = ".wh..wh.";
-const WHITEOUT_OPAQUE = ".wh..wh..opq";
+/** What whiteouts' names begin with ("layer.md", "Whiteouts"). */
+export const WHITEOUT = ".wh.";
+/** Notes of aufs to itself. */
+export const WHITEOUT_META = ".wh..wh.";
+/** Says that its directory hides what lower layers have there. */
+export const WHITEOUT_OPAQUE = ".wh..wh..opq";
+
 /** How a layer is written. */
 export interface UnpackOptions {
   /** fsync(2) each file: for small layers, where syncfs(2) would wait for everybody's data. */

@@ -164,6 +164,7 @@ async function loadElsewhere(path: string): Promise<string[]> {
   await succeed(other, ["load", "-i", path]);
   const format = "{{.Repository}}:{{.Tag}} {{.ID}}";
   const listed = await succeed(other, ["images", "--no-trunc", "--format", format]);
+  expect(await succeed(other, ["image", "verify"])).toMatch(/^sha256:[0-9a-f]{64}[^\n]*: whole$/);
   await succeed(other, ["rmi", "-f", id()]);
   return listed.split("\n").sort();
 }
