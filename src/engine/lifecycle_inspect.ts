@@ -1,24 +1,28 @@
 /** `inspect` of containers: what is on record of one, in Docker's shape (api/swagger.yaml, ContainerInspectResponse). */
 import type { Healthcheck } from "../images/image_config.ts";
+import { SIGNALS } from "../linux/process.ts";
 import type { Paths } from "../paths.ts";
 import { VolumeStore } from "../volumes/store.ts";
-import { containerCgroup } from "./container_cgroup.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
+import { sizesOf } from "./container_size.ts";
 import { isChecked } from "./health.ts";
+import { hostConfig } from "./inspect_host_config.ts";
 import { imageConfigOf } from "./lifecycle_open.ts";
 import { type FoundContainer, findContainer, recordOf } from "./lifecycle_process.ts";
 import { isUp, stateOf, withPause } from "./list.ts";
-import { DEFAULT_LOG } from "./logs_writer.ts";
 import { readOwner } from "./ownership.ts";
-import { NO_RESTART } from "./restart_policy.ts";
 import type { MountRequest, RunOptions } from "./run_options.ts";
 import type { ImageConfig } from "./spec_builder.ts";
 
 /** A time that has not come (Go's zero time). */
 const NEVER = "0001-01-01T00:00:00Z";
 
-/** Looks a container up. @throws {MydockerError} when there is none */
-export function inspectContainer(paths: Paths, reference: string): Record<string, unknown> {
+/** Looks a container up. @param withSize what it takes on disk, too @throws {MydockerError} when there is none */
+export function inspectContainer(
+  paths: Paths,
+  reference: string,
+  withSize = false,
+): Record<string, unknown> {
   const found = findContainer(paths, reference);
   const record = recordOf(found);
   const exit = found.store.readExit(found.id);
@@ -49,27 +53,60 @@ export function inspectContainer(paths: Paths, reference: string): Record<string
       Name: "overlay2",
       Data: {
         LowerDir: record.layers.toReversed().join(":"),
+        // It is mounted in the container's own mount namespace, and nowhere on the host.
+        MergedDir: "",
         UpperDir: `${directory}/upper`,
         WorkDir: `${directory}/work`,
       },
     },
-    Mounts: options.mounts.map((mount) => mountShape(paths, mount)),
+    ...(withSize ? sizeShape(paths, record) : {}),
+    // What is in memory is in HostConfig.Tmpfs.
+    Mounts: options.mounts.flatMap((mount) =>
+      mount.type === "tmpfs" ? [] : [mountShape(paths, mount)],
+    ),
     Config: configShape(record, image),
     NetworkSettings: {
+      Bridge: "",
+      SandboxID: "",
+      HairpinMode: false,
+      LinkLocalIPv6Address: "",
+      LinkLocalIPv6PrefixLen: 0,
       Ports: {},
+      SandboxKey: "",
+      SecondaryIPAddresses: null,
+      SecondaryIPv6Addresses: null,
+      EndpointID: "",
+      Gateway: "",
+      GlobalIPv6Address: "",
+      GlobalIPv6PrefixLen: 0,
+      IPAddress: "",
+      IPPrefixLen: 0,
+      IPv6Gateway: "",
+      MacAddress: "",
       Networks: {
         [options.network]: {
-          IPAddress: "",
-          IPPrefixLen: 0,
-          Gateway: "",
-          MacAddress: "",
+          IPAMConfig: null,
+          Links: null,
           Aliases: null,
           NetworkID: "",
           EndpointID: "",
+          Gateway: "",
+          IPAddress: "",
+          IPPrefixLen: 0,
+          IPv6Gateway: "",
+          GlobalIPv6Address: "",
+          GlobalIPv6PrefixLen: 0,
+          MacAddress: "",
+          DriverOpts: null,
         },
       },
     },
   };
+}
+
+function sizeShape(paths: Paths, record: ContainerRecord): object {
+  const { own, all } = sizesOf(paths)(record);
+  return { SizeRw: own, SizeRootFs: all };
 }
 
 /** The image may have been damaged or removed by force: what else is known is shown. */
@@ -113,7 +150,7 @@ function healthShape({ store, id }: FoundContainer, check: Healthcheck | undefin
   return health === undefined ? {} : { Health: health };
 }
 
-function mountShape(paths: Paths, mount: MountRequest): object {
+function mountShape(paths: Paths, mount: Exclude<MountRequest, { type: "tmpfs" }>): object {
   if (mount.type === "volume") {
     const { name = "", target, mode, origin, readonly } = mount;
     // Docker says "z" where nothing else was said, for SELinux.
@@ -129,21 +166,12 @@ function mountShape(paths: Paths, mount: MountRequest): object {
       Propagation: "",
     };
   }
-  if (mount.type === "tmpfs") {
-    return {
-      Type: "tmpfs",
-      Source: "",
-      Destination: mount.target,
-      Mode: mount.options.join(","),
-      RW: !mount.options.includes("ro"),
-      Propagation: "",
-    };
-  }
   return {
     Type: "bind",
     Source: mount.source,
     Destination: mount.target,
-    Mode: mount.readonly ? "ro" : "",
+    // Of `--mount` Docker says none.
+    Mode: mount.readonly && mount.createSource ? "ro" : "",
     RW: !mount.readonly,
     Propagation: mount.propagation ?? "rprivate",
   };
@@ -161,10 +189,10 @@ function configShape({ options, labels, id, image }: ContainerRecord, from: Imag
     Tty: options.tty,
     OpenStdin: options.interactive,
     StdinOnce: isAttached,
-    Env: [...(from.Env ?? []), ...options.env],
+    Env: environment(options.env, from.Env ?? []),
     Cmd: options.args.length > 0 ? options.args : (from.Cmd ?? null),
     Image: image,
-    Volumes: null,
+    Volumes: volumesShape(options, from),
     WorkingDir: options.workdir ?? from.WorkingDir ?? "",
     Entrypoint:
       options.entrypoint === undefined
@@ -175,108 +203,36 @@ function configShape({ options, labels, id, image }: ContainerRecord, from: Imag
     OnBuild: null,
     Labels: labels,
     ...(options.healthcheck === undefined ? {} : { Healthcheck: options.healthcheck }),
-    ...(options.stopSignal === undefined ? {} : { StopSignal: String(options.stopSignal) }),
+    ...(options.stopSignal === undefined ? {} : { StopSignal: signalName(options.stopSignal) }),
     ...(options.stopTimeout === undefined ? {} : { StopTimeout: options.stopTimeout }),
   };
 }
 
-function hostConfig({ options, id }: ContainerRecord): object {
-  const { log = DEFAULT_LOG, restart = NO_RESTART } = options;
-  return {
-    Binds: bindsOf(options),
-    ContainerIDFile: options.cidfile ?? "",
-    LogConfig: {
-      Type: log.driver,
-      Config:
-        log.driver === "none"
-          ? {}
-          : { "max-size": String(log.maxSize), "max-file": String(log.maxFile) },
-    },
-    NetworkMode: options.network,
-    PortBindings: {},
-    RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.maximumRetryCount },
-    AutoRemove: options.remove,
-    VolumeDriver: "",
-    VolumesFrom: null,
-    CapAdd: orNull(options.capAdd),
-    CapDrop: orNull(options.capDrop),
-    CgroupnsMode: "",
-    Dns: null,
-    DnsOptions: null,
-    DnsSearch: null,
-    ExtraHosts: null,
-    GroupAdd: orNull(options.groupAdd),
-    IpcMode: options.ipc,
-    Cgroup: "",
-    Links: null,
-    OomScoreAdj: options.oomScoreAdj ?? 0,
-    PidMode: options.pid === "host" ? "host" : "",
-    Privileged: options.privileged,
-    PublishAllPorts: false,
-    ReadonlyRootfs: options.readonlyRoot,
-    SecurityOpt: securityOf(options),
-    Tmpfs: tmpfsOf(options),
-    UTSMode: options.uts === "host" ? "host" : "",
-    UsernsMode: "",
-    ShmSize: options.shmSize ?? 67108864,
-    Sysctls: options.sysctls,
-    Runtime: "mydocker",
-    Init: options.init,
-    CgroupParent: options.cgroupParent ?? "",
-    ...resourcesOf(options),
-    // Where it is in every hierarchy; Docker does not say.
-    CgroupPath: containerCgroup(id, options.cgroupParent),
-  };
-}
-
-const orNull = <T>(list: readonly T[]): readonly T[] | null => (list.length === 0 ? null : list);
-
-function bindsOf({ mounts }: RunOptions): string[] | null {
-  const binds = mounts.flatMap((mount) =>
-    mount.type === "bind" ? [`${mount.source}:${mount.target}${mount.readonly ? ":ro" : ""}`] : [],
-  );
-  return binds.length === 0 ? null : binds;
-}
-
-function tmpfsOf({ mounts }: RunOptions): Record<string, string> {
-  return Object.fromEntries(
-    mounts.flatMap((mount) =>
-      mount.type === "tmpfs" ? [[mount.target, mount.options.join(",")]] : [],
-    ),
-  );
-}
-
-function securityOf({ noNewPrivileges, seccomp }: RunOptions): string[] | null {
-  const said = [
-    ...(noNewPrivileges ? ["no-new-privileges"] : []),
-    ...(seccomp === undefined
-      ? []
-      : [`seccomp=${typeof seccomp === "string" ? seccomp : seccomp.profile}`]),
+/** What was asked for, then what the image has besides; a name alone takes the image's away. */
+function environment(asked: readonly string[], image: readonly string[]): string[] {
+  const nameOf = (entry: string) => entry.split("=", 1)[0] as string;
+  const own = new Map(asked.map((entry) => [nameOf(entry), entry]));
+  return [
+    ...[...own.values()].filter((entry) => entry.includes("=")),
+    ...image.filter((entry) => !own.has(nameOf(entry))),
   ];
-  return said.length === 0 ? null : said;
 }
 
-function resourcesOf({ resources, ulimits, devices }: RunOptions): object {
-  return {
-    CpuShares: resources.cpuShares ?? 0,
-    Memory: resources.memory ?? 0,
-    NanoCpus: Math.round((resources.cpus ?? 0) * 1e9),
-    CpuPeriod: resources.cpuPeriod ?? 0,
-    CpuQuota: resources.cpuQuota ?? 0,
-    CpusetCpus: resources.cpusetCpus ?? "",
-    CpusetMems: resources.cpusetMems ?? "",
-    Devices: devices.map(({ source, target, access }) => ({
-      PathOnHost: source,
-      PathInContainer: target,
-      CgroupPermissions: access,
-    })),
-    MemoryReservation: resources.memoryReservation ?? 0,
-    MemorySwap: resources.memorySwap ?? 0,
-    PidsLimit: resources.pidsLimit ?? null,
-    Ulimits: ulimits.map(({ name, soft, hard }) => ({
-      Name: name.slice("RLIMIT_".length).toLowerCase(),
-      Soft: soft,
-      Hard: hard,
-    })),
-  };
+/** Where volumes without a name are, by the image or by `-v`. */
+function volumesShape(
+  { mounts }: RunOptions,
+  { Volumes }: ImageConfig,
+): Record<string, object> | null {
+  const own = mounts.flatMap((mount) =>
+    mount.type === "volume" && mount.anonymous === true && mount.origin === "volume"
+      ? [mount.target]
+      : [],
+  );
+  const targets = [...Object.keys(Volumes ?? {}), ...own];
+  return targets.length === 0 ? null : Object.fromEntries(targets.map((each) => [each, {}]));
+}
+
+/** `SIGINT`; of a real-time signal the number. */
+function signalName(signal: number): string {
+  return Object.entries(SIGNALS).find(([, number]) => number === signal)?.[0] ?? String(signal);
 }

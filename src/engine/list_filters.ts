@@ -75,6 +75,12 @@ const FILTERS: Readonly<Record<string, MakeTest>> = {
       state.exit.startedAt !== undefined &&
       codes.includes(state.exit.exitCode);
   },
+  expose: (values, { paths }) => {
+    const isOne = portTest("expose", values);
+    // Of those that run, as Docker has it.
+    return ({ record, state }) =>
+      isUp(state) && exposedPorts(paths, record).some(([port, type]) => isOne(port, type));
+  },
   health: (values) => {
     checkValues("health", values, HEALTH);
     return ({ state }) => values.includes(healthOf(state));
@@ -109,6 +115,10 @@ const FILTERS: Readonly<Record<string, MakeTest>> = {
     const limit = position(values, context);
     return (_, index) => index < limit;
   },
+  publish: (values) => {
+    const isOne = portTest("publish", values);
+    return ({ record }) => record.ports.some((each) => isOne(each.hostPort, each.protocol));
+  },
   status: (values) => {
     checkValues("status", values, STATES);
     return ({ state }) => values.includes(state.status);
@@ -129,11 +139,53 @@ function checkValues(filter: string, values: readonly string[], known: readonly 
   throw new MydockerError(`Unrecognised filter value for ${filter}: ${wrong}`);
 }
 
-/** Health checks say more than that it runs. */
-function healthOf(state: ContainerSummary["state"]): string {
-  const said: unknown = "health" in state ? state.health : undefined;
-  return typeof said === "string" ? said : "none";
+/** `80`, `80/udp`, `8000-8080`. @throws {MydockerError} */
+function portTest(
+  filter: string,
+  values: readonly string[],
+): (port: number, protocol: string) => boolean {
+  const ranges = values.map((value) => {
+    const [, first, last = first, protocol = "tcp"] =
+      /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(value) ?? [];
+    if (first === undefined || Number(last) < Number(first) || Number(last) > 65535) {
+      throw new MydockerError(`error while looking up for ${filter} ${value}: invalid port`);
+    }
+    return { first: Number(first), last: Number(last), protocol };
+  });
+  return (port, protocol) =>
+    ranges.some(
+      (range) => range.protocol === protocol && port >= range.first && port <= range.last,
+    );
 }
+
+/** Of the container and of its image. */
+function exposedPorts(
+  paths: Paths,
+  { imageId, options }: ContainerSummary["record"],
+): (readonly [number, string])[] {
+  const own = (options?.exposed ?? []).flatMap(({ ports: [first, last], protocol }) =>
+    Array.from({ length: last - first + 1 }, (_, index) => [first + index, protocol] as const),
+  );
+  const published = (options?.ports ?? []).map(({ port, protocol }) => [port, protocol] as const);
+  return [...own, ...published, ...portsOfImage(paths, imageId)];
+}
+
+/** None of one that is damaged, or was removed by force. */
+function portsOfImage(paths: Paths, id: string | undefined): (readonly [number, string])[] {
+  try {
+    const image = id === undefined ? undefined : openImageStore(paths.root).get(id);
+    return Object.keys(image?.config.config?.ExposedPorts ?? {}).map((text) => {
+      const [port, protocol = "tcp"] = text.split("/");
+      return [Number(port), protocol] as const;
+    });
+  } catch (error) {
+    if (error instanceof MydockerError) return [];
+    throw error;
+  }
+}
+
+const healthOf = (state: ContainerSummary["state"]): string =>
+  (state.status === "running" ? state.health : undefined) ?? "none";
 
 /** Where the container stands that the last of the values names. @throws {MydockerError} when there is none */
 function position(values: readonly string[], { paths, all }: Context): number {

@@ -393,7 +393,7 @@ describe("inspect, top", () => {
       await ok("inspect", "-f", '{{.State.Status}} {{index .Config.Labels "a"}}', "seen"),
     ).toBe("running b");
     const { exitCode, out, err } = await engine.call(["inspect", "nosuch"]);
-    expect([exitCode, out, err]).toEqual([1, "[]", "mydocker: No such container: nosuch"]);
+    expect([exitCode, out, err]).toEqual([1, "[]", "mydocker: No such object: nosuch"]);
     const top = await ok("top", "seen");
     expect(top.split("\n")).toHaveLength(2);
     expect(top).toMatch(/^UID +PID +PPID[^\n]*\n[^\n]*sleep 1000$/);

@@ -36,7 +36,18 @@ beforeAll(async () => {
   await dockerd.start();
   const quiet = ["--network", "none"];
   await both("volume", "create", "stock");
-  await both("create", ...quiet, "--name", "made", "-l", "tier=web", IMAGE, "true");
+  await both(
+    "create",
+    ...quiet,
+    "--name",
+    "made",
+    "-l",
+    "tier=web",
+    "--expose",
+    "8001/udp",
+    IMAGE,
+    "true",
+  );
   await both(
     ...["run", "-d", ...quiet, "--name", "up", "-l", "tier=db", "-l", "with.dots-and=b"],
     ...["-v", "stock:/stock", "-v", "/tmp:/host:ro", IMAGE, "sleep", "1000"],
@@ -94,6 +105,9 @@ describe("ps", () => {
     ["-a", "-f", "health=none"],
     ["-f", "health=healthy"],
     ["-f", "network=none"],
+    ["-a", "-f", "publish=80"],
+    ["-a", "-f", "expose=8000-8080/udp"],
+    ["-a", "-f", "expose=7000"],
     ["-f", "network=host"],
     ["-a", "-f", "is-task=false"],
     ["-a", "-f", "id=none"],
@@ -158,6 +172,96 @@ describe("ps", () => {
   });
 });
 
+describe("inspect", () => {
+  const options = [
+    ...["-h", "hh", "-e", "A=b", "-l", "x=y", "--cap-add", "NET_ADMIN"],
+    ...[
+      "--cap-drop",
+      "MKNOD",
+      "--tmpfs",
+      "/t:size=1m",
+      "-v",
+      "/tmp:/host:ro",
+      "-v",
+      "stock:/stock",
+    ],
+    ...["--mount", "type=bind,source=/etc,target=/etc2,readonly", "-m", "64m", "--cpus", "0.5"],
+    ...[
+      "--ulimit",
+      "nofile=100:200",
+      "--device",
+      "/dev/null:/dev/x:r",
+      "--restart",
+      "on-failure:3",
+    ],
+    ...[
+      "--security-opt",
+      "no-new-privileges",
+      "-w",
+      "/tmp",
+      "-u",
+      "1:1",
+      "--stop-signal",
+      "SIGINT",
+    ],
+    ...["--stop-timeout", "3", "--init", "--read-only", "--sysctl", "kernel.msgmax=1"],
+    ...["--group-add", "5", "--log-opt", "max-size=1000000", "--log-opt", "max-file=2"],
+    ...["--device-cgroup-rule", "c 1:* rw", "--oom-score-adj", "7", "--shm-size", "1m"],
+    ...["--network", "none", "--entrypoint", "sleep"],
+  ];
+
+  /** What there is of each, and which kind of value: `HostConfig.Memory number`. */
+  function shapeOf(value: unknown, path = ""): string[] {
+    if (Array.isArray(value))
+      return value.slice(0, 1).flatMap((each) => shapeOf(each, `${path}[]`));
+    if (typeof value !== "object" || value === null)
+      return [`${path} ${value === null ? null : typeof value}`];
+    return Object.entries(value).flatMap(([key, each]) => shapeOf(each, `${path}.${key}`));
+  }
+
+  const found = async (name: string) =>
+    [await engine.call(["inspect", "-s", name]), await dockerd.docker(["inspect", "-s", name])].map(
+      ({ out }) => JSON.parse(out)[0],
+    );
+
+  testIf(requirements, "has all of Docker's fields, and their values", async () => {
+    await both("run", "-d", "--name", "full", ...options, IMAGE, "1000");
+    const [ours, docker] = await found("full");
+    const known = new Set(shapeOf(ours));
+    expect(shapeOf(docker).filter((each) => !known.has(each))).toEqual([]);
+    const comparable = (of: typeof ours) => ({
+      ...{ Path: of.Path, Args: of.Args, Name: of.Name, RestartCount: of.RestartCount },
+      State: { ...of.State, Pid: 0, StartedAt: "" },
+      HostConfig: {
+        ...of.HostConfig,
+        ...{ Runtime: "", CgroupParent: "", CgroupPath: "" },
+        // These are each release's own.
+        CapAdd: of.HostConfig.CapAdd.map((name: string) => name.replace("CAP_", "")),
+        CapDrop: of.HostConfig.CapDrop.map((name: string) => name.replace("CAP_", "")),
+        ...{ MaskedPaths: [], ReadonlyPaths: [] },
+      },
+      Config: { ...of.Config, Env: of.Config.Env.slice(0, 1) }, // the rest is the image's
+      Mounts: of.Mounts.map(({ Destination, Mode, RW, Type }: Record<string, unknown>) => ({
+        ...{ Destination, Mode, RW, Type },
+      })).sort((a: { Destination: string }, b: { Destination: string }) =>
+        a.Destination < b.Destination ? -1 : 1,
+      ),
+    });
+    expect(comparable(ours)).toEqual(comparable(docker));
+    await both("rm", "-f", "full");
+  });
+
+  testIf(requirements, "finds images and volumes, too, and only what --type says", async () => {
+    for (const args of [["stock"], ["--type", "volume", "stock"]]) {
+      const call = ["inspect", "-f", "{{.Name}} {{.Scope}}", ...args];
+      expect((await engine.call(call)).out).toBe((await dockerd.docker(call)).out);
+    }
+    const { out } = await engine.call(["inspect", "--type", "image", "-f", "{{.Os}}", IMAGE]);
+    expect(out).toBe("linux");
+    expect(JSON.parse((await engine.call(["inspect", "up", IMAGE])).out)).toHaveLength(2);
+  });
+});
+
 describe("bad input", () => {
   const nobody = ["start", "stop", "restart", "kill", "rm", "pause", "unpause", "wait", "logs"];
   const refused: string[][] = [
@@ -166,6 +270,12 @@ describe("bad input", () => {
       ...call,
       "nobody",
     ]),
+    ["inspect", "--type", "image", "nobody"],
+    ["inspect", "--type", "volume", "up"],
+    ["inspect", "--type", "container", "stock"],
+    ["inspect", "--type", "nonsense", "up"],
+    ["inspect", "No Name"],
+    ["inspect", "../up"],
     ["inspect", "-f", "{{.Nothing}}", "up"],
     ["exec", "nobody", "true"],
     ["rename", "nobody", "other"],
@@ -218,6 +328,8 @@ describe("bad input", () => {
     ["ps", "-f", "since=nobody"],
     ["ps", "--format", "{{.Nothing}}"],
     ["ps", "--format", "{{.Names"],
+    ["ps", "-f", "publish=nonsense"],
+    ["ps", "-f", "expose=90-80"],
     ["ps", "-n", "x"],
     ["logs", "--since", "nonsense", "up"],
     ["logs"],

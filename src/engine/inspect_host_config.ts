@@ -1,0 +1,189 @@
+/** The `HostConfig` of `inspect`: what a container was asked for, as far as it is its host's matter. */
+import { readLayout } from "../cgroups/layout.ts";
+import { containerCgroup } from "./container_cgroup.ts";
+import type { ContainerRecord } from "./container_record.ts";
+import { MASKED_PATHS, READONLY_PATHS } from "./defaults.ts";
+import { DEFAULT_LOG } from "./logs_writer.ts";
+import { NO_RESTART } from "./restart_policy.ts";
+import type { RunOptions } from "./run_options.ts";
+
+/** How a container is isolated and limited, in Docker's shape. */
+export function hostConfig({ options, id }: ContainerRecord): object {
+  const { log = DEFAULT_LOG, restart = NO_RESTART } = options;
+  const isOpen = options.privileged || options.unconfinedPaths === true;
+  return {
+    Binds: bindsOf(options),
+    ContainerIDFile: options.cidfile ?? "",
+    LogConfig: {
+      Type: log.driver,
+      Config:
+        log.driver === "none"
+          ? {}
+          : { "max-size": String(log.maxSize), "max-file": String(log.maxFile) },
+    },
+    NetworkMode: options.network,
+    PortBindings: {},
+    RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.maximumRetryCount },
+    AutoRemove: options.remove,
+    VolumeDriver: "",
+    VolumesFrom: orNull(
+      (options.volumesFrom ?? []).map(({ container, readonly }) =>
+        readonly === true ? `${container}:ro` : container,
+      ),
+    ),
+    CapAdd: orNull(options.capAdd),
+    CapDrop: orNull(options.capDrop),
+    CgroupnsMode: options.cgroupns ?? (readLayout().mode === "v2" ? "private" : "host"),
+    Dns: [],
+    DnsOptions: [],
+    DnsSearch: [],
+    ExtraHosts: null,
+    GroupAdd: orNull(options.groupAdd),
+    IpcMode: options.ipc,
+    Cgroup: "",
+    Links: null,
+    OomScoreAdj: options.oomScoreAdj ?? 0,
+    PidMode: options.pid === "host" ? "host" : "",
+    Privileged: options.privileged,
+    PublishAllPorts: false,
+    ReadonlyRootfs: options.readonlyRoot,
+    SecurityOpt: securityOf(options),
+    Tmpfs: tmpfsOf(options),
+    UTSMode: options.uts === "host" ? "host" : "",
+    UsernsMode: options.userns ?? "",
+    ShmSize: options.shmSize ?? 67108864,
+    Sysctls: options.sysctls,
+    Runtime: "mydocker",
+    ConsoleSize: [0, 0],
+    Isolation: "",
+    Init: options.init,
+    Mounts: mountOptions(options),
+    MaskedPaths: isOpen ? null : MASKED_PATHS,
+    ReadonlyPaths: isOpen ? null : READONLY_PATHS,
+    CgroupParent: options.cgroupParent ?? "",
+    ...resourcesOf(options),
+    // Where it is in every hierarchy; Docker does not say.
+    CgroupPath: containerCgroup(id, options.cgroupParent),
+  };
+}
+
+const orNull = <T>(list: readonly T[]): readonly T[] | null => (list.length === 0 ? null : list);
+
+/** What `-v` asked for. */
+function bindsOf({ mounts }: RunOptions): readonly string[] | null {
+  return orNull(
+    mounts.flatMap((mount) => {
+      if (mount.type === "bind" && mount.createSource) {
+        const { source, target, readonly, propagation } = mount;
+        const mode = [readonly ? "ro" : "", propagation ?? ""].filter(Boolean).join(",");
+        return [[source, target, mode].filter(Boolean).join(":")];
+      }
+      if (mount.type !== "volume" || mount.origin !== "volume") return [];
+      const { name = "", target, mode = "", anonymous } = mount;
+      return anonymous === true ? [] : [[name, target, mode].filter(Boolean).join(":")];
+    }),
+  );
+}
+
+/** What `--mount` asked for; of a tmpfs it is not known by which option. */
+function mountOptions({ mounts }: RunOptions): readonly object[] | null {
+  return orNull(
+    mounts.flatMap((mount): object[] => {
+      if (mount.type === "bind" && !mount.createSource) {
+        const { source: Source, target: Target, readonly, propagation } = mount;
+        return [
+          {
+            Type: "bind",
+            Source,
+            Target,
+            ...(readonly ? { ReadOnly: true } : {}),
+            ...(propagation === undefined ? {} : { BindOptions: { Propagation: propagation } }),
+          },
+        ];
+      }
+      if (mount.type !== "volume" || mount.origin !== "mount") return [];
+      const { name = "", anonymous, target: Target, readonly, nocopy } = mount;
+      return [
+        {
+          Type: "volume",
+          ...(anonymous === true ? {} : { Source: name }),
+          Target,
+          ...(readonly ? { ReadOnly: true } : {}),
+          ...(nocopy === true ? { VolumeOptions: { NoCopy: true } } : {}),
+        },
+      ];
+    }),
+  );
+}
+
+function tmpfsOf({ mounts }: RunOptions): Record<string, string> {
+  return Object.fromEntries(
+    mounts.flatMap((mount) =>
+      mount.type === "tmpfs" ? [[mount.target, mount.options.join(",")]] : [],
+    ),
+  );
+}
+
+function securityOf({ noNewPrivileges, seccomp }: RunOptions): string[] | null {
+  const said = [
+    ...(noNewPrivileges ? ["no-new-privileges"] : []),
+    ...(seccomp === undefined
+      ? []
+      : [`seccomp=${typeof seccomp === "string" ? seccomp : seccomp.profile}`]),
+  ];
+  return said.length === 0 ? null : said;
+}
+
+/** What there is no option for. */
+const UNLIMITED = {
+  BlkioWeight: 0,
+  BlkioWeightDevice: [],
+  BlkioDeviceReadBps: null,
+  BlkioDeviceWriteBps: null,
+  BlkioDeviceReadIOps: null,
+  BlkioDeviceWriteIOps: null,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  DeviceRequests: null,
+  KernelMemory: 0,
+  KernelMemoryTCP: 0,
+  MemorySwappiness: null,
+  OomKillDisable: false,
+  CpuCount: 0,
+  CpuPercent: 0,
+  IOMaximumIOps: 0,
+  IOMaximumBandwidth: 0,
+};
+
+function resourcesOf({ resources, ulimits, devices, deviceRules }: RunOptions): object {
+  const { memory = 0, memorySwap = 2 * memory } = resources;
+  return {
+    ...UNLIMITED,
+    CpuShares: resources.cpuShares ?? 0,
+    Memory: memory,
+    NanoCpus: Math.round((resources.cpus ?? 0) * 1e9),
+    CpuPeriod: resources.cpuPeriod ?? 0,
+    CpuQuota: resources.cpuQuota ?? 0,
+    CpusetCpus: resources.cpusetCpus ?? "",
+    CpusetMems: resources.cpusetMems ?? "",
+    Devices: devices.map(({ source, target, access }) => ({
+      PathOnHost: source,
+      PathInContainer: target,
+      CgroupPermissions: access,
+    })),
+    DeviceCgroupRules: orNull(
+      deviceRules.map(({ type, major, minor, access }) => {
+        const [first, second] = [major, minor].map((each) => (each < 0 ? "*" : each));
+        return `${type} ${first}:${second} ${access}`;
+      }),
+    ),
+    MemoryReservation: resources.memoryReservation ?? 0,
+    MemorySwap: memorySwap,
+    PidsLimit: resources.pidsLimit ?? null,
+    Ulimits: ulimits.map(({ name, soft, hard }) => ({
+      Name: name.slice("RLIMIT_".length).toLowerCase(),
+      Hard: hard >= 2 ** 63 ? -1 : hard,
+      Soft: soft >= 2 ** 63 ? -1 : soft,
+    })),
+  };
+}
