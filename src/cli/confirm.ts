@@ -10,7 +10,7 @@ export async function isConfirmed(question: string): Promise<boolean> {
 }
 
 /** What stands on the next line of stdin, and no more: the rest may be somebody else's. */
-function readLine(): string {
+export function readLine(): string {
   const byte = new Uint8Array(1);
   let line = "";
   while (line.length < 1024 && read(0, byte) > 0) {

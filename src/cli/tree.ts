@@ -1,10 +1,11 @@
-/** The command tree: every command under each of its names, loaded when it is called. */
+/** The command tree, a table: every command under each of its names, loaded when it is called. */
 import type { CommandEntry, CommandTree } from "./command.ts";
 
 /** What each group of commands is for. */
 export const GROUPS: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
+  manifest: "Look at manifests at registries",
   system: "Manage mydocker",
   volume: "Manage volumes",
 };
@@ -217,6 +218,19 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "image",
+    name: "search",
+    top: "search",
+    description: "Look for images on Docker Hub, or at a registry that can be searched",
+    load: () => import("./commands/image/search.ts"),
+  },
+  {
+    group: "manifest",
+    name: "inspect",
+    description: "Show the manifest that a registry has for a name",
+    load: () => import("./commands/manifest/inspect.ts"),
+  },
+  {
+    group: "image",
     name: "import",
     top: "import",
     description: "Make an image of a root file system in a tar archive",
@@ -296,6 +310,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/system/info.ts"),
   },
   {
+    name: "login",
+    top: "login",
+    description: "Log in to a registry",
+    load: () => import("./commands/system/login.ts"),
+  },
+  {
+    name: "logout",
+    top: "logout",
+    description: "Log out from a registry",
+    load: () => import("./commands/system/logout.ts"),
+  },
+  {
     group: "system",
     name: "events",
     top: "events",
@@ -358,7 +384,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder compose container login logout network port search stats`.split(/\s+/),
+  `build builder compose container network port stats`.split(/\s+/),
 );
 
 /** What the first words of a command line name. */

@@ -3,7 +3,7 @@
  * cli/config; docker-credential-helpers).
  */
 import { MydockerError } from "../errors.ts";
-import { decodeBytes } from "../ffi/bytes.ts";
+import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { ifExists, makeDirectories, readFileBytes } from "../linux/file.ts";
 import { replaceFile } from "../linux/replace_file.ts";
 
@@ -142,7 +142,7 @@ export async function findCredentials(domain: string): Promise<Credentials | und
 function fromEntry(entry: Readonly<Record<string, unknown>>): Credentials | undefined {
   const text = (field: string) =>
     typeof entry[field] === "string" ? (entry[field] as string) : "";
-  const decoded = Buffer.from(text("auth"), "base64").toString();
+  const decoded = decodeBytes(Buffer.from(text("auth"), "base64"));
   const colon = decoded.indexOf(":");
   const username = colon === -1 ? text("username") : decoded.slice(0, colon);
   const password = colon === -1 ? text("password") : decoded.slice(colon + 1).replace(/\0+$/, "");
@@ -172,9 +172,9 @@ export async function storeCredentials(domain: string, given: Credentials): Prom
     );
     return false;
   }
-  const auth = Buffer.from(`${username}:${identityToken === undefined ? password : ""}`).toString(
-    "base64",
-  );
+  const auth = Buffer.from(
+    encodeBytes(`${username}:${identityToken === undefined ? password : ""}`),
+  ).toString("base64");
   const entry = { auth, ...(identityToken === undefined ? {} : { identitytoken: identityToken }) };
   writeConfig(path, { ...config, auths: { ...config.auths, [configKey(domain)]: entry } });
   return true;

@@ -1,5 +1,6 @@
 /** What a registry wants to see: its challenge, and a token or a password for it (distribution's "token" specification, RFC 9110). */
 import { MydockerError } from "../errors.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
 import type { Credentials } from "./credentials.ts";
 
 /** One challenge of a WWW-Authenticate header. */
@@ -32,7 +33,7 @@ export function parseChallenges(header: string): Challenge[] {
 
 /** `Basic …` of a user and a password. */
 export function basicAuthorization({ username, password }: Credentials): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+  return `Basic ${Buffer.from(encodeBytes(`${username}:${password}`)).toString("base64")}`;
 }
 
 /** The request for a token. */

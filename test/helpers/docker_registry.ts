@@ -150,6 +150,11 @@ function makeCertificate(folder: string): void {
   output([
     ...["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"],
     ...["-keyout", join(folder, "tls.key"), "-out", join(folder, "tls.crt")],
-    ...["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+    ...[
+      "-subj",
+      "/CN=127.0.0.1",
+      "-addext",
+      "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test",
+    ],
   ]);
 }
