@@ -124,7 +124,7 @@ describe("cpu", () => {
       ? Number(last.split(" ")[1]) / 1e6
       : Number(last) / 1e9;
     // Two seconds of wall time. The start of the loop may be late on a busy machine, never early.
-    expect(seconds).toBeGreaterThan(0.6);
+    expect(seconds).toBeGreaterThan(0.3);
     expect(seconds).toBeLessThan(1.25);
   });
 

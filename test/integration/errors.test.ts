@@ -109,7 +109,7 @@ describe("a command that does not start", () => {
 describe("an error", () => {
   test("begins with our name, goes to stderr alone, and leaves no container", async () => {
     for (const args of [
-      ["run", "nosuch"],
+      ["run", "--pull", "never", "nosuch"],
       ["run", "--nosuch"],
       ["run", "busybox", "nosuch"],
       ["nosuch"],

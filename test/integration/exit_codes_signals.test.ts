@@ -58,7 +58,7 @@ describe("the exit code", () => {
     for (const args of [
       ["--no-such-flag", "busybox"],
       ["-m"],
-      ["no-such-image"],
+      ["--pull", "never", "no-such-image"],
       ["--network", "nosuch", "busybox"],
       ["--name", "-", "busybox", "true"],
     ]) {

@@ -24,11 +24,11 @@ describe("the first positional", () => {
   });
 
   test("is else an image that is not here, said with the way out", async () => {
-    const { exitCode, out, err } = await engine.run(["no-such-image", "true"]);
+    const { exitCode, out, err } = await engine.run(["--pull", "never", "no-such-image", "true"]);
     expect(exitCode).toBe(125);
     expect(out).toBe("");
     expect(err).toMatch(/^mydocker: .*no-such-image/);
-    expect(err).toContain("mydocker import");
+    expect(err).toContain("mydocker pull");
   });
 
   test("may be left out: the default image's own command runs", async () => {

@@ -14,7 +14,7 @@ export const freezer: Controller = { name: "freezer", always: true, plan: () => 
  * @param directory of the freezer hierarchy
  * @throws {CgroupError} when it has not happened after `patience` milliseconds
  */
-export function freezeV1(directory: string, patience = 2000): void {
+export function freezeV1(directory: string, patience = 10_000): void {
   const end = performance.now() + patience;
   for (let round = 0; ; round++) {
     writeControl(`${directory}/freezer.state`, "FROZEN");
