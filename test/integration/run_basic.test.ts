@@ -154,7 +154,7 @@ test("labels are kept", async () => {
   ]);
   const { out } = await engine.call(["ps", "-a", "--format", "{{.Names}} {{.Labels}}"]);
   expect((await engine.call(["rm", "one"])).exitCode).toBe(0);
-  expect(out).toBe("one tier=web,empty=");
+  expect(out).toBe("one empty=,tier=web");
 });
 
 test("--cidfile holds the id, and is not overwritten", async () => {
