@@ -163,6 +163,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "container",
+    name: "stats",
+    top: "stats",
+    description: "Show what containers use: processors, memory, network, block devices",
+    load: () => import("./commands/container/stats.ts"),
+  },
+  {
+    group: "container",
     name: "top",
     top: "top",
     description: "Show the processes of a container",
@@ -384,7 +391,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder compose container network port stats`.split(/\s+/),
+  `build builder compose container network port`.split(/\s+/),
 );
 
 /** What the first words of a command line name. */
