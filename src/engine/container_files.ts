@@ -29,7 +29,7 @@ import { claimSilently } from "./ownership.ts";
 import type { MountRequest } from "./run_options.ts";
 import { cleanPath } from "./spec_builder.ts";
 import { attachPoint } from "./state_directories.ts";
-import { volumeSources } from "./volumes.ts";
+import { volumeDirectories } from "./volumes.ts";
 
 /** A container's files. */
 export interface ContainerFiles extends Disposable {
@@ -193,7 +193,7 @@ function openStopped(found: FoundContainer, record: ContainerRecord): number {
 }
 
 function stoppedMounts(paths: Paths, record: ContainerRecord): StoppedMount[] {
-  const volumes = volumeSources(paths, record);
+  const volumes = volumeDirectories(paths, record);
   const toMount = (request: MountRequest): StoppedMount[] => {
     if (request.type === "tmpfs") return [];
     const { target, readonly } = request;

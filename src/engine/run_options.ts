@@ -32,6 +32,8 @@ export type MountRequest =
       readonly propagation?: "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
       /** false only with `bind-nonrecursive` */
       readonly recursive: boolean;
+      /** What is mounted below it is not read-only, though it is itself. */
+      readonly writableBelow?: boolean;
       /** What the container's user leaves belongs to the owner of the source. */
       readonly idmap?: boolean;
     }

@@ -5,6 +5,7 @@ import type { Healthcheck } from "../images/image_config.ts";
 import type { NamespaceEntry } from "../namespaces/namespaces.ts";
 import { REPLACEABLE_IN_PROC } from "../rootfs/proc_guard.ts";
 import type { Device, Mount, Process, Spec } from "../runtime/spec.ts";
+import type { VolumePlace } from "../volumes/place.ts";
 import { grantedCapabilities } from "./capability_options.ts";
 import {
   CGROUP_OPTIONS,
@@ -61,8 +62,8 @@ export interface SpecRequest {
   readonly etcFiles: readonly Mount[];
   /** of a user namespace of its own */
   readonly ids?: IdRange;
-  /** where on the host its volumes are, by where they are mounted in it */
-  readonly volumes?: ReadonlyMap<string, string>;
+  /** where its volumes are, by where they are mounted in it */
+  readonly volumes?: ReadonlyMap<string, VolumePlace>;
   /** path of another container's network namespace */
   readonly networkNamespace?: string;
   /** ids of binds that are to belong to their owner, by where they are mounted */
@@ -209,7 +210,7 @@ function maskedPaths(processors: number): string[] {
 function buildMounts({ options, host, etcFiles, volumes, owners }: SpecRequest): Mount[] {
   const asked = options.mounts.map((mount) =>
     mount.type === "volume"
-      ? toMount(volumeBind(mount, volumes), options.userns === "private")
+      ? toMount(volumeMount(mount, volumes), options.userns === "private")
       : toMount(mount, owners?.get(mount.target)),
   );
   const taken = new Map<string, Mount>();
@@ -274,17 +275,47 @@ function adjust(mount: Mount, options: RunOptions): Mount {
 
 type DirectMount = Exclude<MountRequest, { type: "volume" }>;
 
-function volumeBind(
-  { target, readonly }: VolumeMount,
-  sources: SpecRequest["volumes"],
-): DirectMount {
-  const source = sources?.get(target);
-  if (source === undefined) throw new TypeError(`the volume on ${target} is nowhere`);
-  return { type: "bind", source, target, readonly, createSource: false, recursive: true };
+/** A volume that is a file system. */
+interface FileSystemMount {
+  readonly type: "mount";
+  readonly fileSystem: string;
+  readonly source: string;
+  readonly target: string;
+  readonly options: readonly string[];
+}
+
+function volumeMount(
+  { target, readonly, nocopy }: VolumeMount,
+  places: SpecRequest["volumes"],
+): DirectMount | FileSystemMount {
+  const place = places?.get(target);
+  if (place === undefined) throw new TypeError(`the volume on ${target} is nowhere`);
+  if (place.kind === "mount") {
+    // tmpfs is what a container has of its own: it is filled with what lies under it.
+    const copies = place.type === "tmpfs" && nocopy !== true;
+    const more = [...(copies ? ["tmpcopyup"] : []), ...(readonly ? ["ro"] : [])];
+    return {
+      ...place,
+      type: "mount",
+      fileSystem: place.type,
+      target,
+      options: [...place.options, ...more],
+    };
+  }
+  const { path, recursive } = place;
+  const isReadonly = readonly || place.readonly;
+  return {
+    type: "bind",
+    source: path,
+    target,
+    readonly: isReadonly,
+    createSource: false,
+    recursive,
+  };
 }
 
 /** @param idmap of a bind: which ids it shows; true, as of a volume, for those of all containers, whoever they are on the host */
-function toMount(request: DirectMount, idmap: OwnerMap | boolean = false): Mount {
+function toMount(request: DirectMount | FileSystemMount, idmap: OwnerMap | boolean = false): Mount {
   const destination = cleanPath(request.target);
   if (destination === "/") {
     throw new MydockerError("invalid mount: destination can't be '/'", { exitCode: 125 });
@@ -295,7 +326,7 @@ function toMount(request: DirectMount, idmap: OwnerMap | boolean = false): Mount
       exitCode: 125,
     });
   }
-  if (destination === "/proc" && request.type === "tmpfs") {
+  if (destination === "/proc" && request.type !== "bind") {
     const message = "/proc cannot be mounted because it is not of type proc";
     throw new MydockerError(message, { exitCode: 125 });
   }
@@ -304,11 +335,15 @@ function toMount(request: DirectMount, idmap: OwnerMap | boolean = false): Mount
     const options = ["noexec", "nosuid", "nodev", "rprivate", ...request.options];
     return { destination, type: "tmpfs", source: "tmpfs", options };
   }
+  if (request.type === "mount") {
+    const { fileSystem, source } = request;
+    return { destination, type: fileSystem, source, options: [...request.options, "rprivate"] };
+  }
   const options = [
     request.recursive ? "rbind" : "bind",
     request.propagation ?? "rprivate",
     ...(request.readonly ? ["ro"] : []),
-    ...(request.readonly && request.recursive ? ["rro"] : []),
+    ...(request.readonly && request.recursive && request.writableBelow !== true ? ["rro"] : []),
     ...(idmap === false ? [] : ["idmap"]),
   ];
   const mapped = typeof idmap === "boolean" ? {} : idmap;

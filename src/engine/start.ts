@@ -99,7 +99,7 @@ export async function startContainer(
   };
   const cgroup = planCgroup(layout, cgroupsPath, resources);
   const volumes = options.mounts.some(({ type }) => type === "volume")
-    ? (await import("./volumes.ts")).volumeSources(paths, record)
+    ? (await import("./volumes.ts")).volumePlaces(paths, record)
     : undefined;
   const ids = options.userns === "private" ? await chooseIds(id) : undefined;
   const ownName = options.uts === "host" ? hostName() : (options.hostname ?? id.slice(0, 12));

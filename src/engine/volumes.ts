@@ -5,6 +5,7 @@ import type { Paths } from "../paths.ts";
 import { mountPlainRoot } from "../runtime/mapped_root.ts";
 import { waitFor } from "../runtime/watch.ts";
 import { planLower } from "../storage/overlay.ts";
+import { placeOf, type VolumePlace } from "../volumes/place.ts";
 import { VolumeStore } from "../volumes/store.ts";
 import { ANONYMOUS_LABEL, newVolumeName } from "../volumes/volume.ts";
 import type { ContainerRecord } from "./container_record.ts";
@@ -81,6 +82,8 @@ export function makeVolumes(
     const own = anonymous === true ? { [ANONYMOUS_LABEL]: "" } : {};
     store.create({ name, labels: { ...labels, ...own }, options: driverOptions ?? {} });
     if (nocopy === true || subpath !== undefined) continue;
+    // A file system of its own is not there before it is mounted, and another directory not on ours.
+    if (Object.keys(store.get(name)?.options ?? {}).length > 0) continue;
     if (rootFd === undefined) {
       rootFd = openRoot(paths, root.layers);
       image.adopt(rootFd, close);
@@ -103,18 +106,44 @@ export function openRoot(paths: Paths, layers: readonly string[]): number {
   return waitFor(mountPlainRoot(root, attachPoint(paths)));
 }
 
-/** Where on the host a container's volumes are, by where they are mounted in it. @throws {MydockerError} when one is gone */
-export function volumeSources(paths: Paths, record: ContainerRecord): ReadonlyMap<string, string> {
+/** Where a container's volumes are, by where they are mounted in it. @throws {MydockerError} when one is gone */
+export function volumePlaces(
+  paths: Paths,
+  record: ContainerRecord,
+): ReadonlyMap<string, VolumePlace> {
   const store = new VolumeStore(paths.root);
   return new Map(
-    volumesOf(record).map(({ name, target }) => {
-      if (!store.isThere(name)) {
+    volumesOf(record).map(({ name, target, subpath }) => {
+      const volume = store.get(name);
+      if (volume === undefined) {
         throw new MydockerError(`the volume ${name} of this container is missing`, {
           exitCode: 125,
           hint: `make it with \`mydocker volume create ${name}\``,
         });
       }
-      return [target, store.data(name)];
+      const place = placeOf(volume, store.data(name));
+      if (place.kind === "mount" && subpath !== undefined) {
+        const what = `cannot mount ${subpath} of volume ${name}`;
+        throw new MydockerError(
+          `${what}: it is a ${place.type}, of which only all can be mounted`,
+          {
+            exitCode: 125,
+          },
+        );
+      }
+      return [target, place];
     }),
+  );
+}
+
+/** Directories among {@link volumePlaces}. */
+export function volumeDirectories(
+  paths: Paths,
+  record: ContainerRecord,
+): ReadonlyMap<string, string> {
+  return new Map(
+    [...volumePlaces(paths, record)].flatMap(([target, place]) =>
+      place.kind === "directory" ? [[target, place.path] as const] : [],
+    ),
   );
 }

@@ -218,6 +218,33 @@ describe("--mount", () => {
   });
 });
 
+testIf(
+  [program("unshare")],
+  "--mount bind-recursive says what is mounted below, and whether it is read-only",
+  async () => {
+    const source = folder("recursive");
+    const cases: [recursion: string, below: string, writes: string][] = [
+      ["enabled", "file", "read-only"],
+      ["readonly,bind-propagation=rprivate", "file", "read-only"],
+      ["writable", "file", "written"],
+      ["disabled", "", "read-only"],
+    ];
+    for (const [recursion, below, writes] of cases) {
+      const { out } = await engine.bash(
+        `exec unshare -m bash -ec '
+      mkdir -p "$1/sub"; mount -t tmpfs t "$1/sub"; >"$1/sub/file"
+      exec "$MYDOCKER" run --rm --mount "type=bind,src=$1,dst=/data,ro,bind-recursive=$2" busybox sh -c "
+        ls /data/sub; (>/data/sub/x) 2>/dev/null && echo written || echo read-only; (>/data/x) 2>/dev/null || echo top"' - "$@"`,
+        { args: [source, recursion] },
+      );
+      expect([recursion, out.split("\n")]).toEqual([
+        recursion,
+        [below, writes, "top"].filter(Boolean),
+      ]);
+    }
+  },
+);
+
 describe("--tmpfs", () => {
   test("is empty, writable, nosuid, nodev and noexec, and gone afterwards", async () => {
     const mount = await mountAt("/scratch", "--tmpfs", "/scratch");

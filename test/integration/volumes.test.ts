@@ -450,6 +450,75 @@ describe("many at once", () => {
   });
 });
 
+describe("a volume with options of the driver", () => {
+  const create = (name: string, options: Readonly<Record<string, string>>) =>
+    ok(
+      "volume",
+      "create",
+      ...Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]),
+      name,
+    );
+  const filled = (...args: string[]) =>
+    ok(
+      "run",
+      "--rm",
+      ...args.slice(0, -1),
+      "filled",
+      "/bin/busybox",
+      "sh",
+      "-c",
+      `alias busybox=/bin/busybox; ${args.at(-1)}`,
+    );
+
+  test("is a tmpfs of each container's own, filled from the image unless told otherwise", async () => {
+    await create("memory", { type: "tmpfs", device: "tmpfs", o: "size=1m,uid=7" });
+    const script = "busybox grep ' /data ' /proc/mounts; busybox ls /data";
+    const out = await filled("-v", "memory:/data", script);
+    expect(out).toMatch(/^tmpfs \/data tmpfs rw,.*size=1024k,uid=7/);
+    expect(out.split("\n")).toContain("plain");
+    expect(await filled("-v", "memory:/data:nocopy,ro", script)).toMatch(
+      /^tmpfs \/data tmpfs ro,.*$/,
+    );
+    await ok("volume", "rm", "memory");
+  });
+
+  test("is a directory of the host's, made by --mount as well", async () => {
+    const folder = engine.directory("bound");
+    writeFileSync(join(folder, "here"), "");
+    await create("bound", { type: "none", device: folder, o: "bind" });
+    expect(await filled("-v", "bound:/x", "busybox ls /x; >/x/there")).toBe("here");
+    expect(readdirSync(folder).sort()).toEqual(["here", "there"]);
+    const options = `volume-opt=type=none,volume-opt=device=${folder},"volume-opt=o=bind,ro"`;
+    const mount = `type=volume,src=other,dst=/x,${options}`;
+    expect(await filled("--mount", mount, "(>/x/new) 2>/dev/null || busybox echo ro")).toBe("ro");
+    await ok("volume", "rm", "bound", "other");
+    expect(readdirSync(folder).sort()).toEqual(["here", "there"]);
+  });
+
+  test("that is nowhere, or no file system, is an error that names it", async () => {
+    const cases: [options: Readonly<Record<string, string>>, words: string][] = [
+      [
+        { type: "none", device: "/no/such", o: "bind" },
+        "mount /no/such on /x: no such file or directory",
+      ],
+      [
+        { type: "none", device: "relative", o: "bind" },
+        "the device of volume odd is no absolute path: relative",
+      ],
+      [{ type: "nonesuch", device: "x" }, "nonesuch"],
+      [{ type: "tmpfs", device: "x", o: "what" }, "mount tmpfs on /x"],
+    ];
+    for (const [options, words] of cases) {
+      await create("odd", options);
+      const { exitCode, err } = await engine.run(["-v", "odd:/x", "busybox", "true"]);
+      expect([exitCode, err]).toEqual([125, expect.stringContaining(words)]);
+      await ok("volume", "rm", "odd");
+    }
+    const bad = await engine.call(["volume", "create", "-o", "size=1", "odd"]);
+    expect(bad.err).toContain('invalid option: "size"');
+  });
+});
+
 testIf([program("strace")], "a volume that is being removed is not a container's", async () => {
   await ok("run", "--rm", "-v", "slow:/data", "filled", "/bin/busybox", "true"); // it is full: nothing to wait for
   const slowly = [

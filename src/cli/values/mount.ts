@@ -21,6 +21,7 @@ const KEYS: Readonly<Record<string, string>> = {
   consistency: "consistency",
   "bind-propagation": "bind-propagation",
   "bind-nonrecursive": "bind-nonrecursive",
+  "bind-recursive": "bind-recursive",
   idmap: "idmap",
   "tmpfs-size": "tmpfs-size",
   "tmpfs-mode": "tmpfs-mode",
@@ -101,16 +102,42 @@ function bind(
   const propagation = PROPAGATIONS.find((name) => name === asked?.toLowerCase());
   if (asked !== undefined && propagation === undefined)
     throw new UsageError(`${context}: invalid propagation mode: ${asked}`);
+  const readonly = isOn(fields.get("readonly"));
+  const recursion = readRecursion(fields.get("bind-recursive"), readonly, propagation);
   return {
     type: "bind",
     source: absolutePath(source, cwd()),
     target,
-    readonly: isOn(fields.get("readonly")),
+    readonly,
     createSource: false,
-    recursive: !isOn(fields.get("bind-nonrecursive")),
+    recursive: recursion !== "disabled" && !isOn(fields.get("bind-nonrecursive")),
+    ...(recursion === "writable" ? { writableBelow: true } : {}),
     ...(propagation === undefined ? {} : { propagation }),
     ...(isOn(fields.get("idmap")) ? { idmap: true } : {}),
   };
+}
+
+const RECURSIONS = ["enabled", "disabled", "writable", "readonly"] as const;
+
+/** `bind-recursive`. What is read-only is so with all below it, unless it is `writable`; `readonly` says that it has to be. */
+function readRecursion(
+  asked: string | undefined,
+  readonly: boolean,
+  propagation: string | undefined,
+): (typeof RECURSIONS)[number] {
+  const recursion = asked === undefined ? "enabled" : RECURSIONS.find((word) => word === asked);
+  if (recursion === undefined) {
+    const words = `must be "enabled", "disabled", "writable", or "readonly"`;
+    throw new UsageError(`invalid value for bind-recursive: ${asked} (${words})`);
+  }
+  const needs = (what: string) =>
+    new UsageError(
+      `option 'bind-recursive=${recursion}' requires '${what}' to be specified in conjunction`,
+    );
+  if ((recursion === "writable" || recursion === "readonly") && !readonly) throw needs("readonly");
+  if (recursion === "readonly" && propagation !== "rprivate")
+    throw needs("bind-propagation=rprivate");
+  return recursion;
 }
 
 function volume(

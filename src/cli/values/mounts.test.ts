@@ -73,6 +73,18 @@ describe("--mount", () => {
       "type=bind,src=/a,dst=/b,bind-propagation=rshared,bind-nonrecursive",
       { ...made, source: "/a", target: "/b", propagation: "rshared" as const, recursive: false },
     ],
+    [
+      "type=bind,src=/a,dst=/b,bind-recursive=disabled",
+      { ...made, source: "/a", target: "/b", recursive: false },
+    ],
+    [
+      "type=bind,src=/a,dst=/b,ro,bind-recursive=writable",
+      { ...made, source: "/a", target: "/b", readonly: true, writableBelow: true },
+    ],
+    [
+      "type=bind,src=/a,dst=/b,ro,bind-recursive=readonly,bind-propagation=rprivate",
+      { ...made, source: "/a", target: "/b", readonly: true, propagation: "rprivate" as const },
+    ],
     ["dst=/b", { ...volume, target: "/b", origin: "mount" }],
     [
       "type=volume,src=data,dst=/b,ro,volume-nocopy,volume-subpath=x/y,volume-driver=local",
@@ -125,6 +137,16 @@ describe("--mount", () => {
     ["type=tmpfs,dst=/b,tmpfs-size=x", "invalid value for tmpfs-size: x"],
     ["type=tmpfs,dst=/b,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"],
     ["type=bind,src=/a,dst=/b,bind-propagation=x", "invalid propagation mode: x"],
+    [
+      "type=bind,src=/a,dst=/b,bind-recursive=yes",
+      "invalid value for bind-recursive: yes (must be",
+    ],
+    ["type=bind,src=/a,dst=/b,bind-recursive=writable", "requires 'readonly' to be specified"],
+    ["type=bind,src=/a,dst=/b,bind-recursive=readonly", "requires 'readonly' to be specified"],
+    [
+      "type=bind,src=/a,dst=/b,ro,bind-recursive=readonly",
+      "requires 'bind-propagation=rprivate' to be specified",
+    ],
     ["type=npipe,dst=/b", "mount type 'npipe' is not supported: use bind, volume or tmpfs"],
     ["src=a/b,dst=/b", "includes invalid characters for a local volume name"],
     ["src=data,dst=/b,bind-propagation=x", "cannot mix 'bind-*' options with mount type 'volume'"],
