@@ -14,19 +14,23 @@ import { explain } from "./rootfs_error.ts";
 
 /** Maps the ids of a copied tree. @param what for an error @throws {RootfsError} */
 export function mapIds(tree: number, map: IdMap, what: string): void {
+  const step = `${what} with mapped ids`;
+  let userNamespace: number;
   try {
-    const userNamespace = openMappedNamespace(map);
-    try {
-      const set = MOUNT_ATTR.MOUNT_ATTR_IDMAP;
-      mountSetAttributes(tree, { set, userNamespace, recursive: map.recursive });
-    } finally {
-      close(userNamespace);
-    }
+    userNamespace = openMappedNamespace(map);
+  } catch (error) {
+    throw explain(error, step);
+  }
+  try {
+    const set = MOUNT_ATTR.MOUNT_ATTR_IDMAP;
+    mountSetAttributes(tree, { set, userNamespace, recursive: map.recursive });
   } catch (error) {
     const lacks = isErrno(error, "EINVAL", "EOPNOTSUPP", "ENOSYS")
       ? ": its file system, or the kernel, has no ID-mapped mounts"
       : "";
-    throw explain(error, `${what} with mapped ids`, lacks);
+    throw explain(error, step, lacks);
+  } finally {
+    close(userNamespace);
   }
 }
 
