@@ -96,12 +96,14 @@ export async function download(
       continue;
     }
     try {
-      watcher.opened(path);
+      // By descriptor: another process with the same image may move the file to its place.
+      watcher.opened(`/proc/${process.pid}/fd/${fd}`);
       await new BlobDownload(fd, registry, repository, blob, watcher).run();
       flock(fd, LOCK_SH);
       return { path, existed: false, [Symbol.dispose]: () => close(fd) };
     } catch (error) {
-      if (!(error instanceof ConnectionError)) unlinkIfExists(path);
+      // What broke off, or was broken off, is gone on with the next time.
+      if (!(error instanceof ConnectionError) && !watcher.signal.aborted) unlinkIfExists(path);
       close(fd);
       throw error;
     }
@@ -131,6 +133,13 @@ function takeFile(path: string, size: number): number | undefined {
   if (ifExists(() => lstat(path))?.ino === statFd(fd).ino) return fd;
   close(fd);
   return undefined;
+}
+
+/** Removes a download, unless another process uses it. */
+export function removeDownload(layout: StoreLayout, digest: string): void {
+  const path = layout.download(digest);
+  using lock = lockFile(path, LOCK_EX | LOCK_NB);
+  if (lock !== undefined) unlinkIfExists(path);
 }
 
 /** Removes interrupted downloads that nobody went on with for a day. */

@@ -33,7 +33,13 @@ export async function fetchManifest(
 ): Promise<FetchedManifest> {
   const shown = familiarReference(reference);
   const path = `/v2/${reference.path}/manifests/${target}`;
-  const { bytes, type, declared } = await get(registry, reference, path, ACCEPTED, shown);
+  const { bytes, type, declared } = await get(
+    registry,
+    reference,
+    path,
+    ACCEPTED,
+    `the manifest of ${shown}`,
+  );
   const digest = `sha256:${sha256Hex(bytes)}`;
   const wanted = target.includes(":") ? target : declared;
   if (wanted !== null && wanted !== digest) {

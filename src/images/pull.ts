@@ -6,7 +6,7 @@ import { lockDirectory } from "../staging/locks.ts";
 import type { Staging } from "../staging/staging.ts";
 import { blobSize, placeBlob, storedManifests } from "./blobs.ts";
 import { findCredentials } from "./credentials.ts";
-import { type Downloaded, download, removeStaleDownloads } from "./download.ts";
+import { type Downloaded, download, removeDownload, removeStaleDownloads } from "./download.ts";
 import { DamagedImageError } from "./image.ts";
 import { type ImageConfig, parseImageConfig } from "./image_config.ts";
 import { placeLayer } from "./layer.ts";
@@ -80,6 +80,7 @@ export async function pullImage(
   judgeConfig(config, manifest, reference, options.platform);
 
   using staging = store.stage();
+  using rest = new DisposableStack();
   using locks = new DisposableStack();
   const id = manifest.config.digest;
   const names = namesOf(reference, top.digest);
@@ -88,7 +89,7 @@ export async function pullImage(
   const kept = store.hold(id);
   if (kept !== undefined) locks.use(kept);
   if (kept === undefined || !isWhole(store, id, bytes)) {
-    const layers = new PullLayers(store, registry, reference, staging, locks, tell);
+    const layers = new PullLayers(store, registry, reference, staging, locks, rest, tell);
     warnings = await layers.pull(manifest.layers, config.rootfs.diff_ids);
     store.placeImage(staging, configBytes, bytes);
   }
@@ -158,8 +159,9 @@ function judgeConfig(
 class PullLayers {
   private readonly downloads = new Semaphore(DOWNLOADS);
   private readonly abort = new AbortController();
-  /** Digests of what is on its way. */
+  /** Digests of what is on its way, and of what has arrived. */
   private readonly growing = new Set<string>();
+  private readonly complete = new Set<string>();
 
   constructor(
     private readonly store: ImageStore,
@@ -167,6 +169,8 @@ class PullLayers {
     private readonly reference: Reference,
     private readonly staging: Staging,
     private readonly locks: DisposableStack,
+    /** What is left to do when no locks are held. */
+    private readonly rest: DisposableStack,
     private readonly tell: TransferListener,
   ) {}
 
@@ -193,8 +197,11 @@ class PullLayers {
     } catch (error) {
       this.abort.abort();
       // What only broke off is gone on with the next time; of an image that is wrong nothing is kept.
-      if (!(error instanceof ConnectionError))
-        for (const digest of this.growing) unlinkIfExists(this.store.layout.download(digest));
+      const { layout } = this.store;
+      if (!(error instanceof ConnectionError)) {
+        for (const digest of this.growing) unlinkIfExists(layout.download(digest));
+        for (const digest of this.complete) this.rest.defer(() => removeDownload(layout, digest));
+      }
       throw error;
     }
   }
@@ -243,6 +250,7 @@ class PullLayers {
       verifying: () => this.status(blob, "Verifying Checksum"),
     });
     growing.delete(blob.digest);
+    if (!downloaded.existed) this.complete.add(blob.digest);
     return downloaded;
   }
 
