@@ -6,6 +6,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
   manifest: "Look at manifests at registries",
+  network: "Manage networks",
   system: "Manage mydocker",
   volume: "Manage volumes",
 };
@@ -170,6 +171,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "container",
+    name: "port",
+    top: "port",
+    description: "List the published ports of a container",
+    load: () => import("./commands/container/port.ts"),
+  },
+  {
+    group: "container",
     name: "top",
     top: "top",
     description: "Show the processes of a container",
@@ -276,6 +284,50 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "prune",
     description: "Remove images that nobody uses",
     load: () => import("./commands/image/prune.ts"),
+  },
+  {
+    group: "network",
+    name: "create",
+    description: "Make a network",
+    load: () => import("./commands/network/create.ts"),
+  },
+  {
+    group: "network",
+    name: "ls",
+    aliases: ["list"],
+    description: "List networks",
+    load: () => import("./commands/network/ls.ts"),
+  },
+  {
+    group: "network",
+    name: "inspect",
+    description: "Show what is known of one or more networks, as JSON",
+    load: () => import("./commands/network/inspect.ts"),
+  },
+  {
+    group: "network",
+    name: "connect",
+    description: "Connect a container to a network",
+    load: () => import("./commands/network/connect.ts"),
+  },
+  {
+    group: "network",
+    name: "disconnect",
+    description: "Disconnect a container from a network",
+    load: () => import("./commands/network/disconnect.ts"),
+  },
+  {
+    group: "network",
+    name: "rm",
+    aliases: ["remove"],
+    description: "Remove one or more networks",
+    load: () => import("./commands/network/rm.ts"),
+  },
+  {
+    group: "network",
+    name: "prune",
+    description: "Remove networks that no container is on",
+    load: () => import("./commands/network/prune.ts"),
   },
   {
     group: "volume",
@@ -391,7 +443,7 @@ export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
 export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder compose container network port`.split(/\s+/),
+  `build builder compose container`.split(/\s+/),
 );
 
 /** What the first words of a command line name. */

@@ -32,6 +32,8 @@ export const TAG = {
   output: 0x31, // 1
   errors: 0x32, // 2
   ended: 0x58, // X
+  /** the container is on a network where others have names: answered by the same, or the end */
+  names: 0x4e, // N
   /** of the process that probes a container's health, to its monitor */
   probed: 0x50, // P
 } as const;

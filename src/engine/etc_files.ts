@@ -11,7 +11,7 @@ import { etcDirectory } from "./state_directories.ts";
 const NAMES = ["hostname", "hosts", "resolv.conf"] as const;
 
 /** In one directory for all containers (state_directories.ts): to make one for each would take longer. */
-const fileOf = (paths: Paths, id: string, name: string): string =>
+export const etcFile = (paths: Paths, id: string, name: (typeof NAMES)[number]): string =>
   `${etcDirectory(paths)}/${id}.${name}`;
 
 /** The mounts that show a container its files. */
@@ -19,7 +19,7 @@ export function etcMounts(paths: Paths, id: string): Mount[] {
   return NAMES.map((name) => ({
     destination: `/etc/${name}`,
     type: "bind",
-    source: fileOf(paths, id, name),
+    source: etcFile(paths, id, name),
     options: ["bind", "rprivate"],
   }));
 }
@@ -47,7 +47,7 @@ export function writeEtcFiles(
     "resolv.conf": resolvConf ?? ifExists(() => readFile("/etc/resolv.conf")) ?? "",
   };
   for (const name of NAMES) {
-    const path = fileOf(paths, id, name);
+    const path = etcFile(paths, id, name);
     const fd = open(path, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o644);
     try {
       writeAll(fd, encodeBytes(files[name]), path);
@@ -58,7 +58,17 @@ export function writeEtcFiles(
   }
 }
 
+/** Writes one of them anew, in its place: it is bound into the container. */
+export function rewriteEtcFile(path: string, text: string): void {
+  const fd = open(path, O.O_WRONLY | O.O_TRUNC);
+  try {
+    writeAll(fd, encodeBytes(text), path);
+  } finally {
+    close(fd);
+  }
+}
+
 /** Removes the files. Missing is fine. */
 export function removeEtcFiles(paths: Paths, id: string): void {
-  for (const name of NAMES) unlinkIfExists(fileOf(paths, id, name));
+  for (const name of NAMES) unlinkIfExists(etcFile(paths, id, name));
 }

@@ -10,6 +10,7 @@ import { hostConfig } from "./inspect_host_config.ts";
 import { imageConfigOf } from "./lifecycle_open.ts";
 import { type FoundContainer, findContainer, recordOf } from "./lifecycle_process.ts";
 import { isUp, stateOf, withPause } from "./list.ts";
+import { networkSettings } from "./network_shape.ts";
 import { readOwner } from "./ownership.ts";
 import type { MountRequest, RunOptions } from "./run_options.ts";
 import type { ImageConfig } from "./spec_builder.ts";
@@ -65,42 +66,7 @@ export function inspectContainer(
       mount.type === "tmpfs" ? [] : [mountShape(paths, mount)],
     ),
     Config: configShape(record, image),
-    NetworkSettings: {
-      Bridge: "",
-      SandboxID: "",
-      HairpinMode: false,
-      LinkLocalIPv6Address: "",
-      LinkLocalIPv6PrefixLen: 0,
-      Ports: {},
-      SandboxKey: "",
-      SecondaryIPAddresses: null,
-      SecondaryIPv6Addresses: null,
-      EndpointID: "",
-      Gateway: "",
-      GlobalIPv6Address: "",
-      GlobalIPv6PrefixLen: 0,
-      IPAddress: "",
-      IPPrefixLen: 0,
-      IPv6Gateway: "",
-      MacAddress: "",
-      Networks: {
-        [options.network]: {
-          IPAMConfig: null,
-          Links: null,
-          Aliases: null,
-          NetworkID: "",
-          EndpointID: "",
-          Gateway: "",
-          IPAddress: "",
-          IPPrefixLen: 0,
-          IPv6Gateway: "",
-          GlobalIPv6Address: "",
-          GlobalIPv6PrefixLen: 0,
-          MacAddress: "",
-          DriverOpts: null,
-        },
-      },
-    },
+    NetworkSettings: networkSettings(paths, record),
   };
 }
 

@@ -16,6 +16,8 @@ import { chooseSeccomp } from "./seccomp_choice.ts";
 import { type RunningContainer, startContainer } from "./start.ts";
 import { MissingImageError } from "./with_image.ts";
 
+type NetworkResolver = typeof import("./network_resolver.ts");
+
 /** No signal ends a start in the background. */
 const UNINTERRUPTED = { endsStart: () => undefined };
 
@@ -56,6 +58,11 @@ export async function startRun(
       clients,
       log,
       ...(health === undefined ? {} : { health }),
+      openResolver: () => {
+        // biome-ignore lint/style/noCommonJs: loaded for the few that need it, by one that does not wait
+        const { openResolver } = require("./network_resolver.ts") as NetworkResolver;
+        return openResolver(container, running.pid);
+      },
       interactive: options.interactive,
       stdinOnce: options.stdinOnce === true,
       // With a pid namespace of its own, all of it ends with the first process (pid_namespaces(7)).

@@ -17,6 +17,7 @@ import {
 } from "../linux/fd.ts";
 import { type ExitStatus, P_PIDFD, waitExit } from "../linux/process.ts";
 import { openPeer, setWindowSize } from "../linux/tty.ts";
+import type { Resolver } from "../network/resolver.ts";
 import { TAG } from "./attach_protocol.ts";
 import type { HealthMonitor } from "./health_monitor.ts";
 import type { LogSink, StreamName } from "./logs_writer.ts";
@@ -42,6 +43,8 @@ export interface MonitorSessionOptions {
   readonly health?: HealthMonitor;
   readonly interactive: boolean;
   readonly stdinOnce: boolean;
+  /** Begins to answer questions for names. */
+  readonly openResolver?: () => Resolver | undefined;
   /** Kills what the first process left behind. */
   readonly killRest: () => void;
 }
@@ -63,6 +66,8 @@ export class MonitorSession {
   /** Input that the container has not taken yet. */
   #pendingInput = new Uint8Array(0);
   #slave: number | undefined;
+  /** absent on networks without names */
+  #resolver: Resolver | undefined;
   #inputIsOver = false;
   #logIsFull = false;
   #ended = false;
@@ -70,7 +75,8 @@ export class MonitorSession {
   constructor(options: MonitorSessionOptions) {
     this.#options = options;
     this.#clients = [...options.clients];
-    const { pipes, console } = options.running;
+    const { pipes, console, resolver } = options.running;
+    this.#resolver = resolver;
     if (pipes !== undefined) {
       this.#outputs.push({ fd: pipes.stdout, stream: "stdout", open: true });
       this.#outputs.push({ fd: pipes.stderr, stream: "stderr", open: true });
@@ -117,10 +123,17 @@ export class MonitorSession {
     const clients = this.#clients.map((client) => client.interest(this.#pendingInput.length === 0));
     const { health } = this.#options;
     const probe: PollEntry = health?.interest() ?? NO_PROBE;
-    const patience = Math.min(this.#logIsFull ? RETRY : NEVER, health?.patience ?? NEVER);
-    const entries = [process, listener, input, probe, ...outputs, ...clients];
+    const resolver = this.#resolver;
+    const questions = resolver?.entries() ?? [];
+    const patience = Math.min(
+      this.#logIsFull ? RETRY : NEVER,
+      health?.patience ?? NEVER,
+      resolver?.patience ?? NEVER,
+    );
+    const entries = [process, listener, input, probe, ...outputs, ...clients, ...questions];
     poll(entries, patience === NEVER ? -1 : patience);
     health?.step(probe);
+    resolver?.step(questions);
     if (this.#logIsFull) this.#logIsFull = !this.#options.log.flush();
     if (listener.revents !== 0) this.#accept();
     if (input.revents !== 0) this.#feed();
@@ -151,7 +164,17 @@ export class MonitorSession {
     if (message[0] === TAG.input) this.#takeInput(message.subarray(1));
     else if (message[0] === TAG.inputEnd) this.#inputEnded();
     else if (message[0] === TAG.size) this.#resize(message.slice(1));
+    else if (message[0] === TAG.names) this.#answerNames(client);
     else if (message[0] === TAG.begin || message[0] === TAG.cancel) client.close(); // it runs: they look again
+  }
+
+  /** It was on no network with names when it started. */
+  #answerNames(client: MonitorClient): void {
+    if (this.#options.openResolver !== undefined) {
+      this.#resolver ??= this.#options.openResolver();
+      client.send(Uint8Array.of(TAG.names));
+    }
+    client.close();
   }
 
   #takeInput(bytes: Uint8Array): void {
@@ -229,7 +252,8 @@ export class MonitorSession {
 
   /** Closes what belongs to the run. */
   close(): void {
-    const { pipes, console, pidfd } = this.#options.running;
+    const { pipes, console, pidfd, resolver } = this.#options.running;
+    if (this.#resolver !== resolver) this.#resolver?.[Symbol.dispose]();
     for (const fd of [pipes?.stdout, pipes?.stderr, console, pidfd]) {
       if (fd !== undefined) close(fd);
     }

@@ -5,7 +5,7 @@
 import { isErrno } from "../ffi/call.ts";
 import { close, fdPath, O, open } from "../linux/fd.ts";
 import { unlinkIfExists } from "../linux/file.ts";
-import { connectTo, listenAt } from "../linux/socket.ts";
+import { connectTo, listenAt, receiveMessage, sendMessage } from "../linux/socket.ts";
 import type { Paths } from "../paths.ts";
 import { socketDirectory } from "./state_directories.ts";
 
@@ -31,6 +31,21 @@ export function connectToMonitor(paths: Paths, id: string): number | undefined {
   } catch (error) {
     if (isErrno(error, "ENOENT", "ECONNREFUSED")) return undefined;
     throw error;
+  }
+}
+
+/** Has a container's monitor do something. @returns whether it says that it did; it may have none */
+export function askMonitor(paths: Paths, id: string, message: Uint8Array): boolean {
+  const socket = connectToMonitor(paths, id);
+  if (socket === undefined) return false;
+  try {
+    sendMessage(socket, message);
+    return receiveMessage(socket)?.bytes[0] === message[0];
+  } catch (error) {
+    if (isErrno(error, "EPIPE", "ECONNRESET")) return false; // it ends just now
+    throw error;
+  } finally {
+    close(socket);
   }
 }
 

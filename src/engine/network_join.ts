@@ -8,6 +8,7 @@ import {
   hostsText,
   LOCAL_HOSTS,
   namedResolving,
+  parseResolvConf,
   plainResolving,
   resolvText,
 } from "../network/etc.ts";
@@ -41,6 +42,7 @@ export function joinNetwork(
     hostname,
     networks: options.networks ?? [{ network: options.network }],
     ports: portsOf(options, root.config),
+    servers: serversFor(options),
   };
   const connection = undo.use(Connection.prepare(paths, request));
   return { connection, etc: etcFiles(connection.state, options) };
@@ -75,6 +77,14 @@ export function exposedPorts(options: RunOptions, image: ImageConfig): PortReque
 }
 
 const readIfThere = (path: string): string | undefined => ifExists(() => readFile(path));
+
+/** The servers that a container's resolver asks: what the host's own configuration says at that moment. */
+export const serversFor =
+  ({ dns }: Pick<RunOptions, "dns">): (() => readonly string[]) =>
+  () =>
+    dns !== undefined && dns.servers.length > 0
+      ? dns.servers
+      : parseResolvConf(readIfThere("/etc/resolv.conf") ?? "").servers;
 
 /** @param state absent: it is on no network */
 export function etcFiles(

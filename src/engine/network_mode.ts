@@ -1,5 +1,6 @@
 /** What `--network` says: none, the host's, another container's, or networks of ours. */
 import type { Connection } from "../network/connect.ts";
+import { DEFAULT_NETWORK } from "../network/network.ts";
 import type { RunOptions } from "./run_options.ts";
 
 /** What the start of a container has to do with networks. */
@@ -18,6 +19,14 @@ export interface NetworkPlan {
 /** Whether a container is on networks of ours. */
 export const isOnNetworks = ({ network }: Pick<RunOptions, "network">): boolean =>
   network !== "none" && network !== "host" && !network.startsWith("container:");
+
+/** Whether it is on a network where containers have names: it has a resolver, which its monitor is. */
+export const needsResolver = ({
+  network,
+  networks,
+}: Pick<RunOptions, "network" | "networks">): boolean =>
+  isOnNetworks({ network }) &&
+  (networks ?? [{ network }]).some((each) => each.network !== DEFAULT_NETWORK);
 
 /** Whether it has a network namespace of its own. */
 export const hasOwnNetwork = ({ network }: Pick<RunOptions, "network">): boolean =>

@@ -11,6 +11,7 @@ import { type ForegroundEnd, superviseForeground } from "./foreground.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { announce, cleanUp, exitOf, recordExit, warnOfLimits, writeIdFile } from "./lifecycle.ts";
 import type { ForegroundLog } from "./logs_foreground.ts";
+import { needsResolver } from "./network_mode.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -29,7 +30,7 @@ import { withImage } from "./with_image.ts";
 export async function runContainer(options: RunOptions): Promise<number> {
   const undo = new DisposableStack();
   try {
-    const exitCode = await runUntilItEnds(options, undo);
+    const exitCode = needsResolver(options) ? undefined : await runUntilItEnds(options, undo);
     if (exitCode !== undefined) return exitCode;
     const { runAttached } = await import("./attach.ts");
     return await runAttached(statePaths(), options);

@@ -23,6 +23,7 @@ import { SIGNALS } from "../linux/process.ts";
 import { identify } from "../linux/process_identity.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { isNew } from "../namespaces/namespaces.ts";
+import type { Resolver } from "../network/resolver.ts";
 import { bindBelow, holdBack, type MountOp, planRootfs } from "../rootfs/plan.ts";
 import type { InitPlan, RootSource } from "../runtime/init_plan.ts";
 import { launching, type Started } from "../runtime/launch.ts";
@@ -71,6 +72,8 @@ export interface RunningContainer extends Started {
   readonly cgroup: Cgroup;
   /** absent with a terminal */
   readonly pipes?: Pipes;
+  /** on networks where containers have names */
+  readonly resolver?: Resolver;
 }
 
 /** Says which signal is to end a start. */
@@ -168,7 +171,13 @@ export async function startContainer(
   streams.move(); // ours stay open: they belong to whoever supervises the container
   if (rootFs.kind === "tree") close(rootFs.tree);
   if (theirs !== undefined) for (const fd of theirs) close(fd);
-  return { ...started, cgroup, ...(ours === undefined ? {} : { pipes: ours }) };
+  const resolver = network.connection?.resolver;
+  return {
+    ...started,
+    cgroup,
+    ...(ours === undefined ? {} : { pipes: ours }),
+    ...(resolver === undefined ? {} : { resolver }),
+  };
 }
 
 /** Init may hang, in a file system that does not answer for instance: signals end the start. */

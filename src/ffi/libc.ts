@@ -275,6 +275,10 @@ const prototypes = {
   recv: { args: ["i32", "ptr", ULONG, "i32"], returns: LONG },
   // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
   send: { args: ["i32", "ptr", ULONG, "i32"], returns: LONG },
+  // ssize_t recvfrom(int sockfd, void *buf, size_t len, int flags, struct sockaddr *src_addr, socklen_t *addrlen);
+  recvfrom: { args: ["i32", "ptr", ULONG, "i32", "ptr", "ptr"], returns: LONG },
+  // ssize_t sendto(int sockfd, const void *buf, size_t len, int flags, const struct sockaddr *dest_addr, socklen_t addrlen);
+  sendto: { args: ["i32", "ptr", ULONG, "i32", "ptr", "u32"], returns: LONG },
   // int clock_gettime(clockid_t clockid, struct timespec *tp);
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   // int ioctl(int fd, unsigned long request, void *arg);

@@ -1,8 +1,8 @@
 /** Internet sockets: ip(7), ipv6(7), tcp(7), udp(7). */
-import { check } from "../ffi/call.ts";
+import { check, isErrno } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
-import { close } from "./fd.ts";
+import { close, F_SETFL, fcntl, O } from "./fd.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -93,4 +93,44 @@ export function boundPort(fd: number): number {
   const length = Uint8Array.of(address.length, 0, 0, 0);
   check("getsockname", { fd }, libc.getsockname(fd, address, length));
   return ((address[2] as number) << 8) | (address[3] as number);
+}
+
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+/** struct sockaddr_in6 is the longest of ours. */
+const LONGEST_ADDRESS = 28;
+
+/** listen(2). Nothing that is done with the socket waits from then on. */
+export function listenInet(fd: number, backlog = 64): void {
+  check("listen", { fd }, libc.listen(fd, backlog));
+  fcntl(fd, F_SETFL, O.O_NONBLOCK);
+}
+
+/** A socket that is connected, or will be: nothing that is done with it waits. @returns its descriptor */
+export function connectInet(transport: Transport, to: SocketAddress): number {
+  const fd = inetSocket(transport, to.address.length);
+  const encoded = encodeSocketAddress(to);
+  try {
+    fcntl(fd, F_SETFL, O.O_NONBLOCK);
+    check("connect", () => ({ port: to.port }), libc.connect(fd, encoded, encoded.length));
+  } catch (error) {
+    if (isErrno(error, "EINPROGRESS")) return fd;
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** A datagram with the address, as the kernel has it, of who sent it; never waits. */
+export function receiveFrom(fd: number, buffer: Uint8Array): { length: number; from: Uint8Array } {
+  const from = new Uint8Array(LONGEST_ADDRESS);
+  const size = Uint8Array.of(from.length, 0, 0, 0);
+  const result = libc.recvfrom(fd, buffer, buffer.length, MSG_DONTWAIT, from, size);
+  return { length: check("recvfrom", { fd }, result), from: from.slice(0, size[0]) };
+}
+
+/** Sends a datagram to such an address; never waits. */
+export function sendTo(fd: number, bytes: Uint8Array, to: Uint8Array): void {
+  const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  check("sendto", { fd }, libc.sendto(fd, bytes, bytes.length, flags, to, to.length));
 }

@@ -94,6 +94,10 @@ export const isForHost = (operator: "==" | "!=" = "==", onDevice = false): Expre
   compare(operator, RTN_LOCAL),
 ];
 
+/** Puts bytes into a register. */
+export const load = (value: Uint8Array, register = slot(0)): Expression =>
+  expression("immediate", [be32(1, register), nested(2, [bytes(NFTA_DATA_VALUE, value)])]);
+
 const NFT_NAT_DNAT = 1;
 
 /** Sends a connection to the address in one register, and the port in another. */

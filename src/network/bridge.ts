@@ -13,6 +13,7 @@ import type { Network } from "./network.ts";
 import { overlap, type Prefix, readPrefix, toNumber } from "./prefix.ts";
 import { hardwareAddress } from "./rules.ts";
 import { exclusively } from "./state.ts";
+import { readNetwork } from "./store.ts";
 
 const RT_TABLE_LOCAL = 255;
 
@@ -25,7 +26,11 @@ export function openBridge(
 ): Link {
   const found = socket.link({ name: network.link });
   if (found !== undefined && isFinished(found)) return found;
-  return exclusively(paths, () => makeBridge(network, socket, firewall()));
+  return exclusively(paths, () => {
+    if (readNetwork(paths, network.name)?.id !== network.id)
+      throw new MydockerError(`network ${network.name} has just been removed`, { exitCode: 125 });
+    return makeBridge(network, socket, firewall());
+  });
 }
 
 /** It is brought up last. */

@@ -14,9 +14,11 @@ import { leaseAny, leaseThis } from "./addresses.ts";
 import { macOf, openBridge, parameter } from "./bridge.ts";
 import { Firewall } from "./firewall.ts";
 import { defaultNetwork } from "./make.ts";
-import { DEFAULT_NETWORK, type Network } from "./network.ts";
+import { addNames } from "./names.ts";
+import { DEFAULT_NETWORK, hasNames, type Network } from "./network.ts";
 import { type PortRequest, type ReservedPort, reservePorts } from "./ports.ts";
 import { releaseNetworks } from "./release.ts";
+import { Resolver } from "./resolver.ts";
 import { hardwareAddress } from "./rules.ts";
 import {
   type ContainerNetworks,
@@ -43,10 +45,12 @@ export interface ConnectionRequest {
   /** the first one has its default route */
   readonly networks: readonly EndpointRequest[];
   readonly ports: readonly PortRequest[];
+  /** the servers that its resolver asks for names of the outside */
+  readonly servers: () => readonly string[];
 }
 
 /** How many networks a container can be on: each has a digit of our side's name. */
-const MAX_NETWORKS = 36;
+export const MAX_NETWORKS = 36;
 
 /** Our side of a container's connection: what it is called says whose it is. */
 export const linkName = (id: string, index: number): string =>
@@ -57,13 +61,17 @@ export class Connection implements Disposable {
   #state: ContainerNetworks;
   readonly #networks: readonly Network[];
   readonly #undo: DisposableStack;
+  readonly #servers: ConnectionRequest["servers"];
+  #resolver: Resolver | undefined;
 
   private constructor(
     readonly paths: Paths,
     state: ContainerNetworks,
     networks: readonly Network[],
+    servers: ConnectionRequest["servers"],
     undo: DisposableStack,
   ) {
+    this.#servers = servers;
     this.#state = state;
     this.#networks = networks;
     this.#undo = undo;
@@ -92,12 +100,18 @@ export class Connection implements Disposable {
       ports: ports.flatMap((port) => publish(port, endpoints)),
     };
     writeNetworks(paths, state);
-    return new Connection(paths, state, networks, undo.move());
+    addNames(paths, request.id, endpoints);
+    return new Connection(paths, state, networks, request.servers, undo.move());
   }
 
   /** What the container has. */
   get state(): ContainerNetworks {
     return this.#state;
+  }
+
+  /** Answers the container's questions for names, on networks that have some. */
+  get resolver(): Resolver | undefined {
+    return this.#resolver;
   }
 
   /** Puts a process's network namespace on the networks. Done again for another process, that one has them. */
@@ -123,13 +137,18 @@ export class Connection implements Disposable {
     openFirewall().admit(this.#state);
     inNetworkNamespace(namespace, () => {
       using inside = new RouteSocket();
-      for (const [index, endpoint] of this.#state.endpoints.entries()) {
-        configure(inside, endpoint, index === 0);
-      }
+      const { endpoints } = this.#state;
+      const first = endpoints.find(({ gateway, gateway6 }) => gateway ?? gateway6);
+      for (const endpoint of endpoints) configure(inside, endpoint, endpoint === first);
     });
+    if (!this.#networks.some(hasNames)) return;
+    this.#resolver?.[Symbol.dispose]();
+    const { id } = this.#state;
+    this.#resolver = new Resolver({ paths: this.paths, id, servers: this.#servers }, namespace);
   }
 
   [Symbol.dispose](): void {
+    this.#resolver?.[Symbol.dispose]();
     this.#undo.dispose();
   }
 }
@@ -155,7 +174,7 @@ export function findNetwork(paths: Paths, reference: string): Network {
 export function lease(
   paths: Paths,
   network: Network,
-  { id, name }: Pick<ConnectionRequest, "id" | "name">,
+  { id, name, hostname }: Pick<ConnectionRequest, "id" | "name" | "hostname">,
   asked: EndpointRequest,
   index: number,
 ): Endpoint {
@@ -183,7 +202,7 @@ export function lease(
     ...(ip6 === undefined ? {} : { ip6 }),
     ...(gateway4 === undefined ? {} : { gateway: gateway4 }),
     ...(gateway6 === undefined ? {} : { gateway6 }),
-    aliases: [...new Set([name, id.slice(0, 12), ...(asked.aliases ?? [])])],
+    aliases: [...new Set([name, id.slice(0, 12), hostname, ...(asked.aliases ?? [])])],
   };
 }
 

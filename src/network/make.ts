@@ -12,7 +12,10 @@ import { addNetwork, allNetworks, readNetwork } from "./store.ts";
 
 /** What a network is made of. */
 export type NetworkRequest = Omit<Network, "id" | "created" | "link" | "driver" | "subnets"> &
-  Partial<Pick<Network, "subnets" | "link">>;
+  Partial<Pick<Network, "subnets" | "link">> & {
+    /** beside one of IPv4 that is chosen */
+    readonly moreSubnets?: Network["subnets"];
+  };
 
 /** 64 hexadecimal digits. */
 function newId(): string {
@@ -31,7 +34,10 @@ export function takenPrefixes(paths: Paths): Prefix[] {
 }
 
 /** Makes a network. Its bridge is made when it is needed. @throws {MydockerError} when there is one of that name */
-export function makeNetwork(paths: Paths, request: NetworkRequest): Network {
+export function makeNetwork(
+  paths: Paths,
+  { moreSubnets = [], ...request }: NetworkRequest,
+): Network {
   return exclusively(paths, () => {
     const id = newId();
     const network: Network = {
@@ -40,7 +46,7 @@ export function makeNetwork(paths: Paths, request: NetworkRequest): Network {
       driver: "bridge",
       created: new Date().toISOString(),
       link: request.link ?? `br-${id.slice(0, 12)}`,
-      subnets: request.subnets ?? [usualSubnet(paths)],
+      subnets: request.subnets ?? [usualSubnet(paths), ...moreSubnets],
     };
     if (!addNetwork(paths, network)) {
       throw new MydockerError(`network with name ${network.name} already exists`);

@@ -5,6 +5,7 @@ import { deleteLink } from "../netlink/link.ts";
 import { RouteSocket } from "../netlink/route_socket.ts";
 import type { Paths } from "../paths.ts";
 import { Firewall } from "./firewall.ts";
+import { dropNames } from "./names.ts";
 import {
   allLeases,
   type ContainerNetworks,
@@ -27,6 +28,7 @@ export function releaseNetworks(paths: Paths, id: string): void {
     dropNetworks(paths, id);
     return;
   }
+  dropNames(paths, id, state.endpoints);
   dismiss(paths, state);
   // The namespace takes a while to die, and until then it would answer for an address that is another's.
   unplug(state.endpoints.map(({ link }) => link));

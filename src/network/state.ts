@@ -6,6 +6,7 @@ import {
   ifExists,
   makeDirectories,
   readFile,
+  readlinkIfLink,
   rmdirIfEmpty,
   statIfExists,
   symlink,
@@ -123,6 +124,10 @@ export function takeLease(paths: Paths, networkId: string, ip: string, id: strin
 export function dropLease(paths: Paths, networkId: string, ip: string): void {
   unlinkIfExists(`${leasesOf(paths, networkId)}/${ip}`);
 }
+
+/** The container that has an address. */
+export const leaseHolder = (paths: Paths, networkId: string, ip: string): string | undefined =>
+  ifExists(() => readlinkIfLink(`${leasesOf(paths, networkId)}/${ip}`));
 
 /** The addresses of a network that somebody has. */
 export function leasedAddresses(paths: Paths, networkId: string): string[] {

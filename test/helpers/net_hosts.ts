@@ -2,7 +2,10 @@
  * Machines made of network namespaces: the host that mydocker runs on, and another machine on its
  * network. This machine's own links, routes and firewall are not touched.
  */
+import { join } from "node:path";
 import { Engine, type Result } from "./cli.ts";
+
+const DNS_PEER = join(import.meta.dir, "dns_peer.ts");
 
 /** Runs a command to its end; throws with what it said if it fails. */
 function must(command: readonly string[]): void {
@@ -83,6 +86,19 @@ export class NetworkEngine extends Engine {
     return Number(out);
   }
 
+  /** A name server at an address of the host, or of the other machine (dns_peer.ts). */
+  async serveDns(where: "host" | "other", address: string): Promise<AsyncDisposable> {
+    const enter = where === "host" ? this.#host.enter : this.#other.enter;
+    return await peer([...enter, process.execPath, DNS_PEER, "serve", address]);
+  }
+
+  /** What the resolver of a container says. */
+  async askDns(container: string, name: string, type = "A", protocol = "udp"): Promise<string> {
+    const enter = ["nsenter", `--net=/proc/${await this.pidOf(container)}/ns/net`];
+    const command = [process.execPath, DNS_PEER, "ask", "127.0.0.11", name, type, protocol];
+    return (await this.exec([...enter, ...command], {})).out;
+  }
+
   override remove(): void {
     super.remove();
     this.#host.end();
@@ -97,10 +113,12 @@ export async function echoUdp(pid: number, port: number): Promise<AsyncDisposabl
     const socket = createSocket("udp4", (text, { address, port }) =>
       socket.send(address + " said " + text, port, address));
     socket.bind(${port}, () => console.log("ready"));`;
-  const server = Bun.spawn(
-    ["nsenter", `--net=/proc/${pid}/ns/net`, process.execPath, "-e", script],
-    { stdout: "pipe", stderr: "inherit" },
-  );
+  return await peer(["nsenter", `--net=/proc/${pid}/ns/net`, process.execPath, "-e", script]);
+}
+
+/** Something that says when it is ready. */
+async function peer(command: readonly string[]): Promise<AsyncDisposable> {
+  const server = Bun.spawn([...command], { stdout: "pipe", stderr: "inherit" });
   const reader = server.stdout.getReader();
   await reader.read();
   return {

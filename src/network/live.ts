@@ -1,0 +1,158 @@
+/** Connecting and disconnecting a container that runs, from a process that is not its owner. */
+import { MydockerError } from "../errors.ts";
+import { isErrno } from "../ffi/call.ts";
+import { close, O, open } from "../linux/fd.ts";
+import { inNetworkNamespace } from "../namespaces/visit.ts";
+import { parseIp } from "../netlink/ip_address.ts";
+import { setHairpin } from "../netlink/link.ts";
+import { newRoute } from "../netlink/route.ts";
+import { RouteSocket } from "../netlink/route_socket.ts";
+import type { Paths } from "../paths.ts";
+import { openBridge } from "./bridge.ts";
+import {
+  configure,
+  type EndpointRequest,
+  findNetwork,
+  lease,
+  linkName,
+  MAX_NETWORKS,
+  plug,
+} from "./connect.ts";
+import { Firewall } from "./firewall.ts";
+import { addNames, dropNames } from "./names.ts";
+import { unplug } from "./release.ts";
+import {
+  type ContainerNetworks,
+  dropLease,
+  type Endpoint,
+  exclusively,
+  readNetworks,
+  writeNetworks,
+} from "./state.ts";
+
+/** A container that runs. */
+export interface LiveContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly hostname: string;
+  /** of its first process */
+  readonly pid: number;
+}
+
+function inside<T>({ pid }: LiveContainer, act: (namespace: number) => T): T {
+  const namespace = open(`/proc/${pid}/ns/net`, O.O_RDONLY);
+  try {
+    return act(namespace);
+  } finally {
+    close(namespace);
+  }
+}
+
+/** Which of a container's connections has the default route. */
+export const defaultOf = (endpoints: readonly Endpoint[]): Endpoint | undefined =>
+  endpoints.find(({ gateway, gateway6 }) => gateway ?? gateway6);
+
+/** Puts it on one more network. @returns what it has then @throws {MydockerError} */
+export function connectLive(
+  paths: Paths,
+  container: LiveContainer,
+  request: EndpointRequest,
+): ContainerNetworks {
+  return exclusively(paths, () => {
+    const { id, name, hostname } = container;
+    const before = readNetworks(paths, id) ?? { id, name, hostname, endpoints: [], ports: [] };
+    const network = findNetwork(paths, request.network);
+    if (before.endpoints.some(({ networkId }) => networkId === network.id))
+      throw new MydockerError(
+        `endpoint with name ${name} already exists in network ${network.name}`,
+      );
+    const index = freeIndex(before.endpoints, id);
+    const endpoint = lease(paths, network, container, request, index);
+    const state = { ...before, endpoints: [...before.endpoints, endpoint] };
+    writeNetworks(paths, state);
+    try {
+      using socket = new RouteSocket();
+      using firewall = new Firewall(paths);
+      const bridge = openBridge(paths, network, socket, () => firewall);
+      inside(container, (namespace) => {
+        plug(socket, endpoint, bridge, namespace);
+        const own = before.ports.length > 0 ? socket.link({ name: endpoint.link }) : undefined;
+        if (own !== undefined) socket.change(setHairpin(own.index, true));
+        firewall.admit({ endpoints: [endpoint], ports: [] });
+        inNetworkNamespace(namespace, () => {
+          using there = new RouteSocket();
+          configure(there, endpoint, defaultOf(state.endpoints) === endpoint);
+        });
+      });
+      addNames(paths, id, [endpoint]);
+    } catch (error) {
+      remove(paths, state, endpoint);
+      throw error;
+    }
+    return state;
+  });
+}
+
+/** Takes it off a network. @returns what it has then @throws {MydockerError} when it is not on it */
+export function disconnectLive(
+  paths: Paths,
+  container: LiveContainer,
+  networkId: string,
+): ContainerNetworks | undefined {
+  return exclusively(paths, () => {
+    const before = readNetworks(paths, container.id);
+    const endpoint = before?.endpoints.find((each) => each.networkId === networkId);
+    if (before === undefined || endpoint === undefined) return undefined;
+    const state = remove(paths, before, endpoint);
+    const next = defaultOf(state.endpoints);
+    if (next !== undefined && defaultOf(before.endpoints) === endpoint)
+      inside(container, (namespace) => inNetworkNamespace(namespace, () => route(next)));
+    return state;
+  });
+}
+
+function remove(paths: Paths, before: ContainerNetworks, endpoint: Endpoint): ContainerNetworks {
+  const { id } = before;
+  const own = [endpoint.ip, endpoint.ip6].map((ip) => ip?.replace(/\/.*/, ""));
+  const isOwn = ({ ip }: { readonly ip: string }): boolean => own.includes(ip);
+  dropNames(paths, id, [endpoint]);
+  const ports = before.ports.filter(isOwn);
+  const rest = {
+    ...before,
+    endpoints: before.endpoints.filter(({ link }) => link !== endpoint.link),
+    ports: before.ports.filter((port) => !isOwn(port)),
+  };
+  using firewall = new Firewall(paths);
+  firewall.dismiss({ endpoints: [endpoint], ports });
+  unplug([endpoint.link]);
+  for (const ip of own) if (ip !== undefined) dropLease(paths, endpoint.networkId, ip);
+  writeNetworks(paths, rest);
+  return rest;
+}
+
+/** The default route goes where there is one, once the one who had it has gone. */
+function route({ device, gateway, gateway6 }: Endpoint): void {
+  using there = new RouteSocket();
+  const link = there.link({ name: device });
+  if (link === undefined) return;
+  for (const [version, text] of [
+    [4, gateway],
+    [6, gateway6],
+  ] as const) {
+    const via = text === undefined ? undefined : parseIp(text);
+    if (via === undefined) continue;
+    try {
+      there.change(newRoute({ version, gateway: via, device: link.index }));
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+  }
+}
+
+function freeIndex(endpoints: readonly Endpoint[], id: string): number {
+  const taken = new Set(endpoints.map(({ link }) => link));
+  for (let index = 0; index < MAX_NETWORKS; index++) {
+    if (!taken.has(linkName(id, index))) return index;
+  }
+  throw new MydockerError(`a container can be on ${MAX_NETWORKS} networks at most`);
+}

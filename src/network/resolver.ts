@@ -1,0 +1,349 @@
+/**
+ * The resolver of one container, beside whoever attends to it: it listens at 127.0.0.11 in the
+ * container's network namespace, answers for containers on its networks, and asks the host's servers
+ * for the rest, from the host's network (docs/decisions/names.md).
+ */
+import { isErrno, SysError } from "../ffi/call.ts";
+import { close, POLLIN, POLLOUT, type PollEntry } from "../linux/fd.ts";
+import {
+  bindInet,
+  boundPort,
+  connectInet,
+  listenInet,
+  receiveFrom,
+  sendTo,
+} from "../linux/inet_socket.ts";
+import { accept, bringLoopbackUp, receiveNow, sendNow } from "../linux/socket.ts";
+import { inNetworkNamespace } from "../namespaces/visit.ts";
+import { formatIp, parseIp } from "../netlink/ip_address.ts";
+import type { Paths } from "../paths.ts";
+import {
+  answersQuery,
+  buildAnswer,
+  encodeName,
+  parseQuery,
+  type Question,
+  RCODE,
+  reverseAddress,
+  TYPE,
+} from "./dns_message.ts";
+import { RESOLVER } from "./etc.ts";
+import { lookUpAddress, lookUpName } from "./names.ts";
+import { redirectResolver } from "./resolver_nat.ts";
+import { type Endpoint, readNetworks } from "./state.ts";
+
+const DNS_PORT = 53;
+/** How long a server may take, and a client of a stream may say nothing, in milliseconds. */
+const PATIENCE = 4000;
+/** How many questions may wait for an answer from outside. */
+const MOST = 512;
+/** How many datagrams are read before others have their turn. */
+const TURN = 64;
+
+/** What the resolver of a container needs to know. */
+export interface ResolverOptions {
+  readonly paths: Paths;
+  readonly id: string;
+  /** addresses of the servers that are asked for what nobody here is called */
+  readonly servers: () => readonly string[];
+}
+
+/** A descriptor that something is done with when it is ready, or when its time is over. */
+interface Watch {
+  readonly fd: number;
+  events: number;
+  deadline: number;
+  ready(): void;
+  expired(): void;
+}
+
+interface Asked {
+  readonly query: Uint8Array;
+  readonly question: Question;
+  readonly reply: (answer: Uint8Array) => void;
+}
+
+const FOREVER = Number.POSITIVE_INFINITY;
+
+/** What poll(2) waits for is in {@link entries}; {@link step} does what is to be done then. */
+export class Resolver implements Disposable {
+  readonly #watches = new Map<number, Watch>();
+  readonly #buffer = new Uint8Array(65536);
+  #waiting = 0;
+
+  /** @param namespace descriptor of the container's network namespace */
+  constructor(
+    readonly options: ResolverOptions,
+    namespace: number,
+  ) {
+    const here = { address: parseIp(RESOLVER) as Uint8Array, port: 0 };
+    using undo = new DisposableStack();
+    const [udp, tcp] = inNetworkNamespace(namespace, () => {
+      bringLoopbackUp(); // its first process may not have come to that yet
+      const sockets = (["udp", "tcp"] as const).map((transport) => {
+        const fd = bindInet(transport, here);
+        undo.defer(() => close(fd));
+        return fd;
+      }) as [number, number];
+      redirectResolver(boundPort(sockets[0]), boundPort(sockets[1]));
+      return sockets;
+    });
+    listenInet(tcp);
+    undo.move();
+    this.#watch(udp, POLLIN, FOREVER, () => this.#takeDatagrams(udp));
+    this.#watch(tcp, POLLIN, FOREVER, () => this.#takeClient(tcp));
+  }
+
+  /** What to wait for. */
+  entries(): PollEntry[] {
+    return [...this.#watches.values()].map(({ fd, events }) => ({ fd, events, revents: 0 }));
+  }
+
+  /** How long to wait at most, in milliseconds. */
+  get patience(): number {
+    let first = FOREVER;
+    for (const { deadline } of this.#watches.values()) first = Math.min(first, deadline);
+    return first === FOREVER ? FOREVER : Math.max(0, Math.ceil(first - performance.now()));
+  }
+
+  /** Goes on, after waiting. */
+  step(entries: readonly PollEntry[]): void {
+    const now = performance.now();
+    for (const { fd, revents } of entries) {
+      const watch = this.#watches.get(fd);
+      if (watch === undefined) continue;
+      if (revents !== 0) watch.ready();
+      else if (watch.deadline <= now) watch.expired();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { fd } of this.#watches.values()) close(fd);
+    this.#watches.clear();
+  }
+
+  #watch(
+    fd: number,
+    events: number,
+    deadline: number,
+    ready: () => void,
+    expired: () => void = () => {},
+  ): Watch {
+    const watch = { fd, events, deadline, ready, expired };
+    this.#watches.set(fd, watch);
+    return watch;
+  }
+
+  #drop(fd: number): void {
+    this.#watches.delete(fd);
+    close(fd);
+  }
+
+  #takeDatagrams(fd: number): void {
+    for (let count = 0; count < TURN; count++) {
+      let received: { length: number; from: Uint8Array };
+      try {
+        received = receiveFrom(fd, this.#buffer);
+      } catch (error) {
+        if (error instanceof SysError) return; // nothing more; or an answer that did not arrive
+        throw error;
+      }
+      const { length, from } = received;
+      const query = this.#buffer.slice(0, length);
+      this.#take(query, false, (answer) => {
+        try {
+          sendTo(fd, answer, from);
+        } catch (error) {
+          if (!(error instanceof SysError)) throw error; // it asks again
+        }
+      });
+    }
+  }
+
+  #takeClient(listener: number): void {
+    let fd: number;
+    try {
+      fd = accept(listener);
+    } catch (error) {
+      if (error instanceof SysError) return;
+      throw error;
+    }
+    if (this.#watches.size > MOST) {
+      close(fd);
+      return;
+    }
+    let pending = new Uint8Array(0);
+    const drop = () => this.#drop(fd);
+    const watch = this.#watch(
+      fd,
+      POLLIN,
+      performance.now() + PATIENCE,
+      () => {
+        const bytes = this.#receive(fd);
+        if (bytes === undefined) return;
+        if (bytes.length === 0) return drop();
+        pending = join(pending, bytes);
+        const message = wholeMessage(pending);
+        if (message === undefined) return;
+        pending = pending.slice(message.length + 2);
+        watch.events = 0; // one after the other
+        this.#take(message, true, (answer) => {
+          if (this.#watches.get(fd) !== watch) return; // it has gone
+          watch.events = POLLIN;
+          watch.deadline = performance.now() + PATIENCE;
+          if (!this.#send(fd, framed(answer))) drop();
+        });
+      },
+      drop,
+    );
+  }
+
+  /** @returns what there is; nothing at the end; undefined when there is nothing yet */
+  #receive(fd: number): Uint8Array | undefined {
+    try {
+      return this.#buffer.slice(0, receiveNow(fd, this.#buffer));
+    } catch (error) {
+      if (isErrno(error, "EAGAIN")) return undefined;
+      if (error instanceof SysError) return new Uint8Array(0);
+      throw error;
+    }
+  }
+
+  #send(fd: number, bytes: Uint8Array): boolean {
+    try {
+      return sendNow(fd, bytes) === bytes.length;
+    } catch (error) {
+      if (error instanceof SysError) return false;
+      throw error;
+    }
+  }
+
+  #take(query: Uint8Array, isStream: boolean, reply: (answer: Uint8Array) => void): void {
+    const question = parseQuery(query);
+    if (question === undefined) {
+      const isAnswer = query.length < 12 || ((query[2] ?? 0) & 0x80) !== 0;
+      if (!isAnswer) reply(buildAnswer(query, undefined, RCODE.FORMERR));
+      return;
+    }
+    const { paths, id } = this.options;
+    const endpoints = readNetworks(paths, id)?.endpoints ?? [];
+    const own = this.#ownAnswer(query, question, endpoints, isStream);
+    if (own !== undefined) return reply(own);
+    const failure = () => reply(buildAnswer(query, question, RCODE.SERVFAIL));
+    const reachesOut = endpoints.some(({ gateway, gateway6 }) => gateway ?? gateway6);
+    if (!reachesOut || this.#waiting >= MOST) return failure();
+    this.#waiting++;
+    const answered = (answer: Uint8Array) => {
+      this.#waiting--;
+      reply(answer);
+    };
+    this.#ask({ query, question, reply: answered }, isStream, [...this.options.servers()]);
+  }
+
+  #ownAnswer(
+    query: Uint8Array,
+    question: Question,
+    endpoints: readonly Endpoint[],
+    isStream: boolean,
+  ): Uint8Array | undefined {
+    const { name, type, isInternet, size } = question;
+    if (!isInternet) return undefined;
+    const limit = isStream ? 0xffff : size;
+    const { paths } = this.options;
+    if (type === TYPE.PTR) {
+      const address = reverseAddress(name);
+      const found = address && lookUpAddress(paths, endpoints, formatIp(address));
+      if (found === undefined) return undefined;
+      const data = encodeName(found);
+      return buildAnswer(query, question, RCODE.NOERROR, [{ type, data }], limit);
+    }
+    const found = lookUpName(paths, endpoints, name);
+    if (found === undefined) return undefined;
+    const addresses = type === TYPE.A ? found.ip : type === TYPE.AAAA ? found.ip6 : [];
+    const records = shuffled(addresses).flatMap((ip) => {
+      const data = parseIp(ip);
+      return data === undefined ? [] : [{ type, data }];
+    });
+    return buildAnswer(query, question, RCODE.NOERROR, records, limit);
+  }
+
+  /** Asks the first of the servers, and the next one when it does not answer. */
+  #ask(asked: Asked, isStream: boolean, servers: readonly string[]): void {
+    const [server, ...others] = servers;
+    const { query, question, reply } = asked;
+    if (server === undefined) return reply(buildAnswer(query, question, RCODE.SERVFAIL));
+    const address = parseIp(server);
+    const next = () => this.#ask(asked, isStream, others);
+    if (address === undefined) return next();
+    let fd: number;
+    try {
+      fd = connectInet(isStream ? "tcp" : "udp", { address, port: DNS_PORT });
+    } catch (error) {
+      if (error instanceof SysError) return next();
+      throw error;
+    }
+    const give = (answer: Uint8Array | undefined) => {
+      this.#drop(fd);
+      if (answer === undefined) next();
+      else reply(answer);
+    };
+    if (isStream) this.#askByStream(fd, asked, give);
+    else this.#askByDatagram(fd, asked, give);
+  }
+
+  /** A port of its own for each question: who cannot see it cannot answer it. */
+  #askByDatagram(fd: number, { query, question }: Asked, give: (a?: Uint8Array) => void): void {
+    const isSent = this.#send(fd, query);
+    const ready = () => {
+      const answer = this.#receive(fd);
+      if (answer === undefined) return;
+      if (answer.length === 0) give();
+      else if (answersQuery(answer, query, question)) give(answer);
+    };
+    this.#watch(fd, POLLIN, performance.now() + PATIENCE, ready, () => give());
+    if (!isSent) give();
+  }
+
+  #askByStream(fd: number, { query, question }: Asked, give: (a?: Uint8Array) => void): void {
+    let pending = new Uint8Array(0);
+    const ready = () => {
+      if (watch.events === POLLOUT) {
+        watch.events = POLLIN;
+        if (!this.#send(fd, framed(query))) give();
+        return;
+      }
+      const bytes = this.#receive(fd);
+      if (bytes === undefined) return;
+      if (bytes.length === 0) return give();
+      pending = join(pending, bytes);
+      const answer = wholeMessage(pending);
+      if (answer === undefined) return;
+      give(answersQuery(answer, query, question) ? answer : undefined);
+    };
+    const watch = this.#watch(fd, POLLOUT, performance.now() + PATIENCE, ready, () => give());
+  }
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(a.length + b.length);
+  whole.set(a);
+  whole.set(b, a.length);
+  return whole;
+}
+
+/** In a stream a message comes behind its length (RFC 1035, 4.2.2). */
+function framed(message: Uint8Array): Uint8Array {
+  return join(Uint8Array.of(message.length >> 8, message.length & 0xff), message);
+}
+
+function wholeMessage(stream: Uint8Array): Uint8Array | undefined {
+  if (stream.length < 2) return undefined;
+  const length = ((stream[0] as number) << 8) | (stream[1] as number);
+  return stream.length < length + 2 ? undefined : stream.slice(2, length + 2);
+}
+
+/** So that not all go to the same one of several that have a name. */
+function shuffled<T>(list: readonly T[]): T[] {
+  const start = Math.floor(Math.random() * list.length);
+  return [...list.slice(start), ...list.slice(0, start)];
+}
