@@ -30,11 +30,15 @@ function report({ type, args }: LogObject): void {
   console.error(`${PREFIXES[type] ?? ""}${args.map(String).map(printable).join(" ")}`);
 }
 
+/** Nothing that would have to be escaped. */
+const PLAIN = /^[\x20-\x7e]*$/;
+
 /**
  * File names and error texts may hold bytes that are not UTF-8 (as lone surrogates) and control
  * characters, which could drive the terminal or look like another line: those as in C, `\n`, `\xff`.
  */
 export function printable(text: string): string {
+  if (PLAIN.test(text)) return text; // as nearly always, in a tenth of the time
   return text.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are escaped
     /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/gu,

@@ -17,11 +17,42 @@ export function tableFormat(format: string | undefined, usual: string): string {
 export function formatRows(format: string, rows: readonly object[], headings: object): string {
   if (format === "json") return rows.map((row) => `${toJson(row)}\n`).join("");
   const asTable = /^table\b\s*/.exec(format);
-  const nodes = parseTemplate(tabsAndNewlines(format.slice(asTable?.[0].length ?? 0)));
-  const lines = rows.map((row) => render(nodes, readable(row)));
+  const template = tabsAndNewlines(format.slice(asTable?.[0].length ?? 0));
+  const nodes = parseTemplate(template);
+  const lines =
+    fillSimple(template, rows, headings) ?? rows.map((row) => render(nodes, readable(row)));
   if (asTable === null) return lines.map((line) => `${line}\n`).join("");
   const heading = render(nodes, headings, HEADING_FUNCTIONS);
   return drawTable([heading, ...lines].map((line) => line.split("\t")));
+}
+
+/**
+ * A template of nothing but fields, as nearly all are, without the machinery: there may be a
+ * thousand rows.
+ * @returns undefined when it is none, or has a field that some row has no text for
+ */
+function fillSimple(
+  template: string,
+  rows: readonly object[],
+  headings: object,
+): string[] | undefined {
+  const parts = template.split(/\{\{ *\.(\w+) *\}\}/);
+  const isField = (index: number) => index % 2 === 1;
+  const isSimple = parts.every((part, index) =>
+    isField(index) ? Object.hasOwn(headings, part) : !/\{\{|\}\}/.test(part),
+  );
+  if (!isSimple) return undefined;
+  const lines: string[] = [];
+  for (const row of rows) {
+    let line = "";
+    for (const [index, part] of parts.entries()) {
+      const value: unknown = isField(index) ? Reflect.get(row, part) : part;
+      if (typeof value !== "string") return undefined;
+      line += isField(index) ? printable(value) : value;
+    }
+    lines.push(line);
+  }
+  return lines;
 }
 
 /** One object. */
@@ -32,13 +63,12 @@ export function formatObject(format: string, object: object): string {
 }
 
 /** A name may hold line feeds and bytes that drive a terminal: what is one line stays one. */
-const readable = (row: object): object =>
-  Object.fromEntries(
-    Object.entries(row).map(([field, value]) => [
-      field,
-      typeof value === "string" ? printable(value) : value,
-    ]),
-  );
+function readable(row: object): object {
+  const copy: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(row))
+    copy[field] = typeof value === "string" ? printable(value) : value;
+  return copy;
+}
 
 /** In a shell's single quotes `\t` arrives as two characters. */
 const tabsAndNewlines = (format: string): string =>

@@ -50,15 +50,27 @@ export function imageRows(
     Tag,
     Digest,
     ID: whole ? image.id : image.id.replace("sha256:", "").slice(0, 12),
-    CreatedSince: image.created === "" ? "N/A" : `${humanAge(image.created, now)} ago`,
-    CreatedAt: listedTime(image.created),
-    Size: humanSize(size),
+    // What is not shown is not worked out, for each of a thousand images.
+    get CreatedSince() {
+      return image.created === "" ? "N/A" : `${humanAge(image.created, now)} ago`;
+    },
+    get CreatedAt() {
+      return listedTime(image.created);
+    },
+    get Size() {
+      return humanSize(size);
+    },
     Containers: "N/A",
-    VirtualSize: humanSize(size),
+    get VirtualSize() {
+      return humanSize(size);
+    },
     SharedSize: "N/A",
     UniqueSize: "N/A",
   });
   if (references.length === 0) return [row(NONE, NONE, NONE)];
+  const [only] = references;
+  if (references.length === 1 && only?.tag !== undefined && only.digest === undefined)
+    return [row(familiarName(only), only.tag, NONE)];
   const repositories = Map.groupBy(references, familiarName);
   return [...repositories].flatMap(([repository, names]) => {
     const known = digestsOf(names);

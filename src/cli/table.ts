@@ -8,7 +8,7 @@ export function drawTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) {
     row.slice(0, -1).forEach((cell, column) => {
-      widths[column] = Math.max(widths[column] ?? LEAST_WIDTH, [...cell].length + GAP);
+      widths[column] = Math.max(widths[column] ?? LEAST_WIDTH, widthOf(cell) + GAP);
     });
   }
   return rows
@@ -19,4 +19,8 @@ export function drawTable(rows: readonly (readonly string[])[]): string {
     .join("");
 }
 
-const pad = (cell: string, width = 0): string => cell + " ".repeat(width - [...cell].length);
+const pad = (cell: string, width = 0): string => cell + " ".repeat(width - widthOf(cell));
+
+const SURROGATES = /[\ud800-\udfff]/;
+/** In characters. */
+const widthOf = (cell: string): number => (SURROGATES.test(cell) ? [...cell].length : cell.length);

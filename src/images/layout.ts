@@ -10,6 +10,7 @@
  *     downloads/<hex>         the beginning of such a blob, or all of one whose image is not here yet
  *     names/<reference>       {"id": "sha256:…", "reference": "docker.io/library/busybox:latest"}
  *     kept/<hex>/             as in ids/: an image that was removed while containers are made of it
+ *     listing.json            what a listing of many images found (listing_cache.ts); as good as not there
  *     tmp/<uuid>/             what is being made or removed (../staging/)
  *
  * An object is there when its directory or file has been renamed into place, complete; there is no
@@ -33,6 +34,7 @@ export class StoreLayout {
   readonly blobs: string;
   readonly downloads: string;
   readonly kept: string;
+  readonly listing: string;
 
   /** @param root mydocker's state directory, e.g. `/var/lib/mydocker` */
   constructor(readonly root: string) {
@@ -43,6 +45,7 @@ export class StoreLayout {
     this.blobs = `${root}/images/blobs/sha256`;
     this.downloads = `${root}/images/downloads`;
     this.kept = `${root}/images/kept`;
+    this.listing = `${root}/images/listing.json`;
   }
 
   /** @param id `sha256:…` */

@@ -3,6 +3,7 @@ import { MydockerError, NotFoundError } from "../errors.ts";
 import { SysError } from "../ffi/call.ts";
 import { type ImageFilter, readFilters, timeMade } from "./filters.ts";
 import type { Image } from "./image.ts";
+import { cachedImage, readListing, stampOf, writeListing } from "./listing_cache.ts";
 import { listNames, writeName } from "./names.ts";
 import {
   familiarReference,
@@ -42,37 +43,73 @@ export function listImages(store: ImageStore, filters: readonly ImageFilter[] = 
     if (image === undefined) throw noSuchImage(name);
     return timeMade(image.created);
   });
-  const images: ListedImage[] = [];
-  const problems: MydockerError[] = [];
-  const note = (error: unknown) => {
-    if (error instanceof MydockerError) problems.push(error);
-    else if (error instanceof SysError)
-      problems.push(new MydockerError(error.message, { cause: error }));
-    else throw error;
-  };
-  const listed = listNames(store.layout);
-  listed.problems.forEach(note);
-  const references = Map.groupBy(listed.names, ({ id }) => id);
-  for (const id of store.ids()) {
+  const { images, problems } = readAll(store);
+  const shown: ListedImage[] = [];
+  const found = problems.flatMap(({ error, references }) =>
+    references === undefined || conditions.names(references) !== undefined ? [error] : [],
+  );
+  for (const { image, references, size } of images) {
     try {
-      const names = conditions.names(
-        (references.get(id) ?? [])
-          .map(({ reference }) => [formatReference(reference), reference] as const)
-          .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([, reference]) => reference),
-      );
-      if (names === undefined) continue;
-      const image = store.get(id);
-      // Removed since we looked.
-      if (image === undefined || !conditions.accepts(image)) continue;
-      images.push({ image, references: names, size: image.size });
+      const names = conditions.names(references);
+      if (names !== undefined && conditions.accepts(image))
+        shown.push({ image, references: names, size });
     } catch (error) {
-      note(error);
+      found.push(problemOf(error));
+    }
+  }
+  return { images: shown, problems: found };
+}
+
+interface Problem {
+  readonly error: MydockerError;
+  /** Names of the image that is damaged; undefined for what is no image. */
+  readonly references?: readonly Reference[];
+}
+
+function problemOf(error: unknown): MydockerError {
+  if (error instanceof MydockerError) return error;
+  if (error instanceof SysError) return new MydockerError(error.message, { cause: error });
+  throw error;
+}
+
+/** All images, sorted. */
+function readAll(store: ImageStore): { images: ListedImage[]; problems: Problem[] } {
+  const stamp = stampOf(store);
+  const before = readListing(store, stamp);
+  if (before !== undefined) {
+    const images = before.map((cached) => ({ ...cached, image: cachedImage(store, cached) }));
+    return { images, problems: [] };
+  }
+  const images: ListedImage[] = [];
+  const listed = listNames(store.layout);
+  const problems: Problem[] = listed.problems.map((error) => ({ error: problemOf(error) }));
+  const sizes = new Map<string, number>();
+  const byId = Map.groupBy(listed.names, ({ id }) => id);
+  for (const id of store.ids()) {
+    const references = (byId.get(id) ?? [])
+      .map(({ reference }) => [formatReference(reference), reference] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, reference]) => reference);
+    try {
+      const image = store.get(id, undefined, sizes);
+      // Removed since we looked.
+      if (image === undefined) continue;
+      images.push({ image, references, size: image.size });
+    } catch (error) {
+      problems.push({ error: problemOf(error), references });
     }
   }
   const times = new Map(images.map(({ image }) => [image, timeMade(image.created)]));
   const time = ({ image }: ListedImage) => times.get(image) ?? 0;
   images.sort((a, b) => time(b) - time(a) || (a.image.id < b.image.id ? -1 : 1));
+  if (problems.length === 0)
+    writeListing(
+      store,
+      stamp,
+      images.map(({ image: { id, created }, references, size }) => ({
+        ...{ id, created, references, size },
+      })),
+    );
   return { images, problems };
 }
 

@@ -3,7 +3,14 @@ import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { readDirectory } from "../linux/directory.ts";
 import { close, fsync, LOCK_SH, O, open, writeAll } from "../linux/fd.ts";
-import { ifExists, makeDirectories, mkdir, readFileBytes, rename, stat } from "../linux/file.ts";
+import {
+  ifExists,
+  makeDirectories,
+  mkdir,
+  readFileBytes,
+  rename,
+  statIfExists,
+} from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
 import { log } from "../log.ts";
 import { lockDirectory } from "../staging/locks.ts";
@@ -71,15 +78,20 @@ export class ImageStore {
    * The image with this id.
    * @param id `sha256:…`, whole
    * @param directory where it is
+   * @param sizes bytes of data in layers, by diff id: for a look at many images, which share them
    * @throws {DamagedImageError}
    */
-  get(id: string, directory = this.layout.image(id)): Image | undefined {
+  get(
+    id: string,
+    directory = this.layout.image(id),
+    sizes = new Map<string, number>(),
+  ): Image | undefined {
     const config = this.readConfig(id, directory);
     if (config === undefined) return undefined;
     const { layout } = this;
     const diffIds = config.rootfs.diff_ids;
     for (const diffId of diffIds)
-      if (ifExists(() => stat(layout.diff(diffId))) === undefined)
+      if (!sizes.has(diffId) && statIfExists(layout.diff(diffId)) === undefined)
         throw damaged(id, `its layer ${layout.diff(diffId)} is missing`);
     return {
       id,
@@ -93,7 +105,11 @@ export class ImageStore {
           .sort();
       },
       get size() {
-        return diffIds.reduce((total, diffId) => total + layerSize(layout, diffId), 0);
+        return diffIds.reduce((total, diffId) => {
+          const size = sizes.get(diffId) ?? layerSize(layout, diffId);
+          sizes.set(diffId, size);
+          return total + size;
+        }, 0);
       },
     };
   }
@@ -117,7 +133,7 @@ export class ImageStore {
       throw damaged(id, `${path} is a directory`, error);
     }
     if (bytes === undefined) {
-      if (ifExists(() => stat(directory)) === undefined) return undefined;
+      if (statIfExists(directory) === undefined) return undefined;
       throw damaged(id, `${path} is missing`);
     }
     if (`sha256:${sha256Hex(bytes)}` !== id) throw damaged(id, `${path} does not have that digest`);
