@@ -34,7 +34,7 @@ export const command = defineCommand({
       throw new MydockerError("must specify at least one container source");
     requireRoot("mydocker cp");
     const { copyFromContainer, copyToContainer } = await import("../../../engine/copy.ts");
-    const { findContainer } = await import("../../../engine/lifecycle_process.ts");
+    const { findContainer, recordOf } = await import("../../../engine/lifecycle_process.ts");
     const { log } = await import("../../../log.ts");
     const { statePaths } = await import("../../../paths.ts");
     const found = findContainer(statePaths(), container);
@@ -47,6 +47,9 @@ export const command = defineCommand({
     };
     const copy = from.container === undefined ? copyToContainer : copyFromContainer;
     const { size } = await copy(found, container, request);
+    const { recordContainerEvent } = await import("../../../engine/events.ts");
+    const action = from.container === undefined ? "extract-to-dir" : "archive-path";
+    recordContainerEvent(found.paths, recordOf(found), action);
     const { isTerminal } = await import("../../../linux/tty.ts");
     if (values.quiet || to.path === "-" || !isTerminal(1)) return 0;
     const { humanSize } = await import("../../human.ts");
