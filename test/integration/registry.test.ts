@@ -7,7 +7,9 @@ import { type Result, useEngine } from "../helpers/cli.ts";
 import { output } from "../helpers/debian.ts";
 import { DockerRegistry, REGISTRY_REQUIREMENTS } from "../helpers/docker_registry.ts";
 import { layersLayout, oddLayout } from "../helpers/oci_images.ts";
-import { testIf } from "../helpers/requires.ts";
+import { program, testIf } from "../helpers/requires.ts";
+import { onTerminal } from "../helpers/terminal.ts";
+import { listLayers, listTree } from "../helpers/tree_listing.ts";
 
 const ready = REGISTRY_REQUIREMENTS.every((requirement) => requirement === undefined);
 let registry: DockerRegistry;
@@ -207,5 +209,132 @@ describe("push", () => {
     writeFileSync(path, bytes);
     await push("-q", `${registry.host}/damaged`);
     await push("-q", `${registry.host}/odd`);
+  });
+});
+
+describe("what is pulled is what umoci unpacks, file by file", () => {
+  const TOOLS = [...REGISTRY_REQUIREMENTS, program("getfattr"), program("unshare")];
+  for (const [name, layout] of [
+    ["odd", oddLayout],
+    ["layers:20", layersLayout],
+  ] as const)
+    testIf(TOOLS, name, async () => {
+      await pull("-q", `${registry.host}/${name}`);
+      const image = name.replace(/:.*/, "");
+      const bundle = join(engine.directory(`${image}-umoci`), "bundle");
+      output(["umoci", "unpack", "--image", `${layout()}:${image}`, bundle]);
+      const config = JSON.parse(
+        expectSuccess(await engine.call(["image", "inspect", `${registry.host}/${name}`])),
+      );
+      const layers = config[0].RootFS.Layers.map((id: string) =>
+        join(engine.root, "images/layers", id.replace("sha256:", ""), "diff"),
+      );
+      // umoci's layers leave out directories that did not change, whose time then is the unpacking's.
+      const lines = (text: string) =>
+        text.split("\n").map((line) => line.replace(/^((?:bin|shared) d .*) [\d.]+$/, "$1"));
+      const mine = lines(listLayers(layers, engine.directory(`${image}-mounted`)));
+      const theirs = lines(listTree(join(bundle, "rootfs")));
+      expect(mine.length).toBeGreaterThan(40);
+      expect(mine).toEqual(theirs);
+    });
+});
+
+describe("an image for several machines", () => {
+  const arm = () => `${registry.host}/machines`;
+  const index = () => {
+    const entry = (name: string, platform: object) => {
+      const manifest = registry.manifest(name);
+      const digest = `sha256:${new Bun.CryptoHasher("sha256").update(manifest).digest("hex")}`;
+      return {
+        mediaType: "application/vnd.oci.image.manifest.v1+json",
+        digest,
+        size: manifest.length,
+        platform,
+      };
+    };
+    return JSON.stringify({
+      schemaVersion: 2,
+      mediaType: "application/vnd.oci.image.index.v1+json",
+      manifests: [
+        entry("machines:arm", { os: "linux", architecture: "arm64", variant: "v8" }),
+        entry("machines:intel", { os: "linux", architecture: "amd64" }),
+      ],
+    });
+  };
+
+  const asAmd64 = (name: string, body: () => Promise<void>) =>
+    testIf(
+      [...REGISTRY_REQUIREMENTS, process.arch === "x64" ? undefined : "not on amd64"],
+      name,
+      body,
+    );
+
+  asAmd64("is pulled for this one, or for --platform", async () => {
+    const copy = join(engine.directory("machines"), "layout");
+    output(["cp", "-r", oddLayout(), copy]);
+    registry.push(`oci:${copy}:odd`, "machines:intel");
+    output(["umoci", "config", "--image", `${copy}:odd`, "--architecture", "arm64"]);
+    registry.push(`oci:${copy}:odd`, "machines:arm");
+    const { status } = await fetch(`http://${registry.host}/v2/machines/manifests/latest`, {
+      method: "PUT",
+      body: index(),
+      headers: { "Content-Type": "application/vnd.oci.image.index.v1+json" },
+    });
+    expect(status).toBe(201);
+    const architecture = async () =>
+      JSON.parse(expectSuccess(await engine.call(["image", "inspect", arm()])))[0].Architecture;
+    const text = await pull(arm());
+    expect(await architecture()).toBe("amd64");
+    const digest = new Bun.CryptoHasher("sha256").update(index()).digest("hex");
+    expect(text).toContain(`Digest: sha256:${digest}`);
+    await pull("-q", "--platform", "linux/arm64", arm());
+    expect(await architecture()).toBe("arm64");
+    const none = await engine.call(["pull", "--platform", "linux/s390x", arm()]);
+    expect({ err: none.err, exitCode: none.exitCode }).toEqual({
+      err: `mydocker: no matching manifest for linux/s390x in the manifest list entries of ${arm()}:latest; there is linux/arm64/v8, linux/amd64`,
+      exitCode: 1,
+    });
+    const wrong = await engine.call(["pull", "--platform", "linux/s390x", `${arm()}:intel`]);
+    expect(wrong.err).toContain("does not match the specified platform: wanted linux/s390x");
+  });
+
+  asAmd64("is shown by manifest inspect, with all of them with -v", async () => {
+    const shown = expectSuccess(await engine.call(["manifest", "inspect", arm()]));
+    expect(shown).toBe(JSON.stringify(JSON.parse(index()), null, "\t"));
+    const all = JSON.parse(expectSuccess(await engine.call(["manifest", "inspect", "-v", arm()])));
+    expect(
+      all.map((entry: { Descriptor: { platform: { architecture: string } } }) => [
+        entry.Descriptor.platform.architecture,
+      ]),
+    ).toEqual([["arm64"], ["amd64"]]);
+    expect(all[1].OCIManifest).toEqual(JSON.parse(registry.manifest("machines:intel")));
+  });
+
+  asAmd64("and pull -a brings every tag", async () => {
+    const lines = (await pull("-a", arm())).split("\n");
+    expect(lines.filter((line) => / Pulling from machines$/.test(line)).sort()).toEqual([
+      "arm: Pulling from machines",
+      "intel: Pulling from machines",
+      "latest: Pulling from machines",
+    ]);
+    expect(lines.at(-1)).toBe(arm());
+    expect((await engine.call(["pull", "-a", `${arm()}:arm`])).err).toContain(
+      "tag can't be used with --all-tags/-a",
+    );
+  });
+});
+
+describe("on a terminal", () => {
+  withRegistry("each layer has a line, which is drawn again in its place", async () => {
+    await pull("-q", `${registry.host}/layers:20`);
+    const ids = ["images", "-q", "--no-trunc", `${registry.host}/layers:20`];
+    expectSuccess(await engine.call(["rmi", "-f", expectSuccess(await engine.call(ids))]));
+    const session = onTerminal(engine, ["pull", `${registry.host}/layers:20`]);
+    const { exitCode, output: text } = await session.end();
+    expect(exitCode).toBe(0);
+    // Up by all twenty lines, and drawn anew.
+    expect(text).toContain("\x1b[20A");
+    expect(text).toMatch(/[0-9a-f]{12}: Pull complete\r\n/);
+    expect(text).toContain(`Status: Downloaded newer image for ${registry.host}/layers:20`);
   });
 });
