@@ -13,7 +13,7 @@ import {
   readPrefix,
   toNumber,
 } from "./prefix.ts";
-import { leasedAddresses, takeLease } from "./state.ts";
+import { exclusively, leasedAddresses, sweepLeases, takeLease } from "./state.ts";
 
 /** Docker's default pools (libnetwork/ipamutils): 172.17.0.0/16 to 172.31, then /20s of 192.168. */
 function* pools(): Generator<Prefix> {
@@ -54,6 +54,21 @@ function bounds({ subnet, range }: Subnet): { prefix: Prefix; first: bigint; las
 
 /** Takes the lowest free address of a network's. @returns undefined when it has none of this version */
 export function leaseAny(
+  paths: Paths,
+  network: Network,
+  version: 4 | 6,
+  id: string,
+): string | undefined {
+  try {
+    return leaseLowest(paths, network, version, id);
+  } catch (error) {
+    if (!(error instanceof MydockerError)) throw error;
+    exclusively(paths, () => sweepLeases(paths, network.id));
+    return leaseLowest(paths, network, version, id);
+  }
+}
+
+function leaseLowest(
   paths: Paths,
   network: Network,
   version: 4 | 6,

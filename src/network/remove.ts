@@ -7,7 +7,13 @@ import type { Paths } from "../paths.ts";
 import { Firewall } from "./firewall.ts";
 import { dropNetworkNames } from "./names.ts";
 import type { Network } from "./network.ts";
-import { allNetworksInUse, dropLeases, exclusively, leasedAddresses } from "./state.ts";
+import {
+  allNetworksInUse,
+  dropLeases,
+  exclusively,
+  leasedAddresses,
+  sweepLeases,
+} from "./state.ts";
 import { dropNetwork } from "./store.ts";
 
 /** The containers that are on a network. */
@@ -22,6 +28,7 @@ export function membersOf(paths: Paths, { id }: Network) {
 export function removeNetwork(paths: Paths, network: Network): void {
   exclusively(paths, () => {
     const members = membersOf(paths, network);
+    sweepLeases(paths, network.id);
     if (members.length > 0 || leasedAddresses(paths, network.id).length > 0) {
       const names = members.map(({ name, id }) => `name:"${name}" id:"${id.slice(0, 12)}"`);
       const who = names.length === 0 ? "a container that starts" : names.join(", ");

@@ -1,18 +1,19 @@
 /** What of networks is in the run directory: leases of addresses, and which container has what. */
+import { encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { readDirectory } from "../linux/directory.ts";
-import { close, flock, LOCK_EX, O, open } from "../linux/fd.ts";
+import { close, flock, LOCK_EX, O, open, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
   makeDirectories,
   readFile,
   readlinkIfLink,
+  rename,
   rmdirIfEmpty,
   statIfExists,
   symlink,
   unlinkIfExists,
 } from "../linux/file.ts";
-import { replaceFile } from "../linux/replace_file.ts";
 import type { Paths } from "../paths.ts";
 
 /** A container's connection to a network. Addresses are texts. */
@@ -64,6 +65,9 @@ const leasesOf = (paths: Paths, networkId: string): string =>
 /** Where it is written down what a container has. */
 export const networksFile = (paths: Paths, id: string): string => `${containersIn(paths)}/${id}`;
 
+/** One name for all who write it, so that it is found when one was killed: there is one at a time. */
+const temporaryOf = (path: string): string => `${path}.tmp`;
+
 /** Does something that makes a file, and the directory first if that is missing. */
 function inDirectory<T>(directory: string, act: () => T): T {
   try {
@@ -77,8 +81,16 @@ function inDirectory<T>(directory: string, act: () => T): T {
 
 /** Writes down what a container has, or is about to get. */
 export function writeNetworks(paths: Paths, state: ContainerNetworks): void {
-  const write = () => replaceFile(networksFile(paths, state.id), JSON.stringify(state));
-  inDirectory(containersIn(paths), write);
+  const path = networksFile(paths, state.id);
+  inDirectory(containersIn(paths), () => {
+    const fd = open(temporaryOf(path), O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o600);
+    try {
+      writeAll(fd, encodeBytes(JSON.stringify(state)), path);
+    } finally {
+      close(fd);
+    }
+    rename(temporaryOf(path), path);
+  });
 }
 
 /** What a container has; undefined when it has nothing. */
@@ -105,6 +117,7 @@ export const hasNetworks = (paths: Paths, id: string): boolean =>
 
 /** The last of what is removed of a container's networks. */
 export function dropNetworks(paths: Paths, id: string): void {
+  unlinkIfExists(temporaryOf(networksFile(paths, id)));
   unlinkIfExists(networksFile(paths, id));
 }
 
@@ -132,6 +145,26 @@ export const leaseHolder = (paths: Paths, networkId: string, ip: string): string
 /** The addresses of a network that somebody has. */
 export function leasedAddresses(paths: Paths, networkId: string): string[] {
   return ifExists(() => readDirectory(leasesOf(paths, networkId))) ?? [];
+}
+
+/**
+ * Gives back addresses that a killed `network connect` or `run` took and nobody has: those of
+ * containers that have others on record, and of such as have neither a record nor an owner. The
+ * caller is in {@link exclusively}, and so is whoever takes one for a container that has a record.
+ */
+export function sweepLeases(paths: Paths, networkId: string): void {
+  for (const ip of leasedAddresses(paths, networkId)) {
+    const id = leaseHolder(paths, networkId, ip);
+    if (id === undefined) continue;
+    const state = readNetworks(paths, id);
+    const isHeld =
+      state === undefined
+        ? statIfExists(`${paths.run}/owners/${id}`) !== undefined
+        : state.endpoints.some((endpoint) =>
+            [endpoint.ip, endpoint.ip6].some((own) => own?.replace(/\/.*/, "") === ip),
+          );
+    if (!isHeld) dropLease(paths, networkId, ip);
+  }
 }
 
 /** Every lease of every network; for who looks for those of one container. */

@@ -45,7 +45,7 @@ export function readNetwork(paths: Paths, name: string): Network | undefined {
 export function addNetwork(paths: Paths, network: Network): boolean {
   const directory = directoryIn(paths);
   makeDirectories(directory);
-  const temporary = `${directory}/.${process.pid}.tmp`;
+  const temporary = `${directory}/.tmp`; // one at a time, and the next one finds what is left
   const fd = open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o600);
   try {
     writeAll(fd, encodeBytes(JSON.stringify(network)), temporary);
