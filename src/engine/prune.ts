@@ -16,6 +16,7 @@ import { isUp, listContainers } from "./list.ts";
 import { meets, type PruneConditions } from "./prune_conditions.ts";
 import { recover } from "./recovery.ts";
 import { BeingRemovedError, removeContainer } from "./remove.ts";
+import { recordPruneEvent, recordVolumeEvent } from "./volume_events.ts";
 import { volumeUsers } from "./volume_users.ts";
 
 /** What went. */
@@ -38,6 +39,7 @@ export function pruneContainers(paths: Paths, conditions: PruneConditions): Prun
     reclaimed += size;
     return [record.id];
   });
+  recordPruneEvent(paths, "container", reclaimed);
   return { ...pruned, reclaimed };
 }
 
@@ -65,6 +67,8 @@ export function pruneVolumes(paths: Paths, conditions: PruneConditions, all: boo
       reclaimed += treeSize(store.data(name));
     },
   );
+  for (const name of removed) recordVolumeEvent(paths, "destroy", name);
+  recordPruneEvent(paths, "volume", reclaimed);
   return { removed, reclaimed, problems };
 }
 
@@ -94,6 +98,7 @@ export function pruneImages(
   const after = layerSizes(store);
   let reclaimed = 0;
   for (const [diffId, size] of before) if (!after.has(diffId)) reclaimed += size;
+  recordPruneEvent(paths, "image", reclaimed);
   return { ...pruned, problems: [...problems, ...pruned.problems], reclaimed };
 }
 

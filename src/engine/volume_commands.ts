@@ -4,6 +4,7 @@ import type { Paths } from "../paths.ts";
 import { noSuchVolume, type VolumeRequest, VolumeStore } from "../volumes/store.ts";
 import { ANONYMOUS_LABEL, newVolumeName, type Volume } from "../volumes/volume.ts";
 import { recover } from "./recovery.ts";
+import { recordVolumeEvent } from "./volume_events.ts";
 import { usersOf, volumeUsers } from "./volume_users.ts";
 
 /** A volume, and where its files are on the host. */
@@ -25,15 +26,12 @@ export interface ListedVolume extends PlacedVolume {
  */
 export function createVolume(paths: Paths, request: VolumeRequest): string {
   recover(paths);
-  const { name, labels } = request;
-  if (name !== "") {
-    new VolumeStore(paths.root).create(request);
-    return name;
-  }
-  const made = newVolumeName();
-  const own = { ...labels, [ANONYMOUS_LABEL]: "" };
-  new VolumeStore(paths.root).create({ ...request, name: made, labels: own });
-  return made;
+  const isAnonymous = request.name === "";
+  const name = isAnonymous ? newVolumeName() : request.name;
+  const labels = isAnonymous ? { ...request.labels, [ANONYMOUS_LABEL]: "" } : request.labels;
+  const made = { ...request, name, ...(labels === undefined ? {} : { labels }) };
+  if (new VolumeStore(paths.root).create(made)) recordVolumeEvent(paths, "create", name);
+  return name;
 }
 
 /** All volumes by name, and what is wrong with those that are damaged. */
@@ -71,5 +69,7 @@ export function inspectVolume(paths: Paths, name: string): PlacedVolume {
  */
 export function removeVolume(paths: Paths, name: string, force: boolean): void {
   recover(paths);
-  new VolumeStore(paths.root).remove(name, () => usersOf(paths, name), force);
+  const store = new VolumeStore(paths.root);
+  const isGone = store.remove(name, () => usersOf(paths, name), force);
+  if (isGone) recordVolumeEvent(paths, "destroy", name);
 }

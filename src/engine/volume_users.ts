@@ -4,6 +4,7 @@ import { VolumeInUseError, VolumeStore } from "../volumes/store.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
 import type { VolumeMount } from "./run_options.ts";
+import { recordVolumeEvent } from "./volume_events.ts";
 
 /** A volume that a container on record has. */
 export type SettledVolume = VolumeMount & { readonly name: string };
@@ -26,7 +27,8 @@ export function removeOwnVolumes(
   const store = new VolumeStore(paths.root);
   for (const { name } of own) {
     try {
-      store.remove(name, () => usersOf(paths, name, id), true);
+      const isGone = store.remove(name, () => usersOf(paths, name, id), true);
+      if (isGone) recordVolumeEvent(paths, "destroy", name);
     } catch (error) {
       if (!(error instanceof VolumeInUseError)) throw error;
     }

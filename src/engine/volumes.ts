@@ -14,6 +14,7 @@ import type { RootChoice } from "./root_choice.ts";
 import type { MountRequest, RunOptions } from "./run_options.ts";
 import { cleanPath, type ImageConfig } from "./spec_builder.ts";
 import { attachPoint } from "./state_directories.ts";
+import { recordVolumeEvent } from "./volume_events.ts";
 import { volumesOf } from "./volume_users.ts";
 
 /**
@@ -80,7 +81,8 @@ export function makeVolumes(
     record,
   )) {
     const own = anonymous === true ? { [ANONYMOUS_LABEL]: "" } : {};
-    store.create({ name, labels: { ...labels, ...own }, options: driverOptions ?? {} });
+    const wanted = { name, labels: { ...labels, ...own }, options: driverOptions ?? {} };
+    if (store.create(wanted)) recordVolumeEvent(paths, "create", name);
     if (nocopy === true || subpath !== undefined) continue;
     // A file system of its own is not there before it is mounted, and another directory not on ours.
     if (Object.keys(store.get(name)?.options ?? {}).length > 0) continue;

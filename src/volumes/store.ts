@@ -184,18 +184,19 @@ export class VolumeStore {
    * Removes a volume.
    * @param usedBy says who uses it, asked when nobody can begin to any more
    * @param force it may be missing, or damaged
+   * @returns whether there was one
    * @throws {VolumeInUseError}
    * @throws {NotFoundError}
    */
-  remove(name: string, usedBy: () => readonly string[], force = false): void {
+  remove(name: string, usedBy: () => readonly string[], force = false): boolean {
     if (!this.isThere(name)) {
-      if (force) return;
+      if (force) return false;
       throw noSuchVolume(name);
     }
     using staging = Staging.create(this.#staging);
     using lock = lockDirectory(this.directory(name), LOCK_EX);
     if (lock === undefined) {
-      if (force) return;
+      if (force) return false;
       throw noSuchVolume(name);
     }
     if (!force) this.get(name); // a damaged one is not to be lost by mistake
@@ -203,6 +204,7 @@ export class VolumeStore {
     if (users.length > 0) throw new VolumeInUseError(name, users);
     rename(this.directory(name), `${staging.path}/old`);
     syncDirectory(this.#volumes);
+    return true;
   }
 
   /**

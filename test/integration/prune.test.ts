@@ -200,6 +200,26 @@ describe("system prune", () => {
   });
 });
 
+test("what is removed is told by events", async () => {
+  const since = `${Math.floor(Date.now() / 1000)}`;
+  const own = await ok("volume", "create");
+  await ok("create", "-v", "told:/x", "-v", "/y", "busybox", "true");
+  await ok("container", "prune", "-f");
+  await ok("volume", "rm", "told");
+  await ok("volume", "prune", "-f");
+  const template = "{{.Type}} {{.Action}} {{.Actor.ID}}";
+  const events = ["events", "--since", since, "--until", "0s", "--format", template];
+  const told = lines(await ok(...events, "-f", "type=volume"));
+  expect(told).toContain(`volume create ${own}`);
+  expect(told).toContain("volume create told");
+  expect(told).toContain("volume destroy told");
+  expect(told).toContain(`volume destroy ${own}`);
+  expect(told.filter((each) => each.startsWith("volume destroy"))).toHaveLength(3);
+  expect(told.at(-1)).toBe("volume prune ");
+  const others = lines(await ok(...events, "-f", "type=container"));
+  expect(others.at(-1)).toBe("container prune ");
+});
+
 describe("system df", () => {
   test("counts files with several names once, and follows no links", async () => {
     await ok("volume", "create", "counted");

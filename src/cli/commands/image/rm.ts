@@ -21,7 +21,7 @@ export const command = defineCommand({
   rules: { later: { "no-prune": "", platform: "" } },
   async run({ values, positionals }) {
     requireRoot("mydocker rmi");
-    const { listContainers } = await import("../../../engine/list.ts");
+    const { isUp, listContainers } = await import("../../../engine/list.ts");
     const { removeImage } = await import("../../../images/remove.ts");
     const { openImageStore } = await import("../../../images/store.ts");
     const { statePaths } = await import("../../../paths.ts");
@@ -30,7 +30,7 @@ export const command = defineCommand({
     const usedBy = (imageId: string) =>
       listContainers(paths)
         .filter(({ record }) => record.imageId === imageId)
-        .map(({ record, state }) => ({ id: record.id, running: state.status === "running" }));
+        .map(({ record, state }) => ({ id: record.id, running: isUp(state) }));
     const { releaseKeptImages } = await import("../../../engine/kept_images.ts");
     releaseKeptImages(paths);
     const { recordEvent } = await import("../../../engine/events.ts");
