@@ -3,9 +3,9 @@ import { close, flock, LOCK_EX, O, open } from "../linux/fd.ts";
 import { mkdirIfMissing, rmdirIfEmpty, statIfExists } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import { ContainerStore } from "./container_store.ts";
+import { isUpNow } from "./lifecycle_process.ts";
 import { startInBackground } from "./lifecycle_start.ts";
 import { isUp, listContainers } from "./list.ts";
-import { ownerOf } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 import { NO_RESTART, restartsAfter, startsAtBoot } from "./restart_policy.ts";
 
@@ -36,7 +36,7 @@ export async function bootContainers(paths: Paths, listener: BootListener): Prom
       await listener.started(name);
     } catch (error) {
       // It may have been removed since, or started by somebody else.
-      if (!store.hasFiles(id) || ownerOf(paths, id) !== undefined) continue;
+      if (!store.hasFiles(id) || isUpNow({ paths, store, id })) continue;
       allStarted = false;
       listener.failed(error);
     }
@@ -63,7 +63,8 @@ function dueContainers(paths: Paths, store: ContainerStore, isFirst: boolean): D
   return store
     .ids()
     .flatMap((id): Due | [] => {
-      if (ownerOf(paths, id) !== undefined) return [];
+      // One whose monitor is still clearing up is started when it has.
+      if (isUpNow({ paths, store, id })) return [];
       try {
         const record = store.read(id);
         const exit = store.readExit(id);

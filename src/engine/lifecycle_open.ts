@@ -7,7 +7,8 @@ import type { ContainerRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
 import type { CreatedContainer } from "./create.ts";
 import { recordContainerEvent } from "./events.ts";
-import { claim, ownerOf } from "./ownership.ts";
+import { type FoundContainer, isUpNow } from "./lifecycle_process.ts";
+import { claim, type Ownership, ownerOf } from "./ownership.ts";
 import type { ImageConfig } from "./spec_builder.ts";
 import { removeOwnVolumes } from "./volume_users.ts";
 
@@ -22,11 +23,8 @@ const PATIENCE = 10_000;
 export function openContainer(paths: Paths, id: string, undo: DisposableStack): CreatedContainer {
   const store = new ContainerStore(paths);
   const found = readOrThrow(store, id);
-  for (const deadline = Date.now() + PATIENCE; Date.now() < deadline; Bun.sleepSync(1)) {
-    if (ownerOf(paths, id) === undefined) break;
-  }
   const cgroup = containerCgroup(id, found.options.cgroupParent);
-  const ownership = claim(paths, { id, remove: false, cgroup });
+  const ownership = claimWhenFree({ paths, store, id }, cgroup);
   undo.defer(() => ownership.release());
   const record = readOrThrow(store, id); // it may have been removed before we had the lock
   let kept = !record.options.remove;
@@ -54,6 +52,21 @@ export function openContainer(paths: Paths, id: string, undo: DisposableStack): 
       kept = true;
     },
   };
+}
+
+/** Of several who start it at once, one does; the others find that it runs. */
+function claimWhenFree(found: FoundContainer, cgroup: string): Ownership {
+  const { paths, id } = found;
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(1)) {
+    const isLate = Date.now() >= deadline;
+    if (isUpNow(found)) throw new MydockerError(`container ${id.slice(0, 12)} is running`);
+    if (ownerOf(paths, id) !== undefined && !isLate) continue;
+    try {
+      return claim(paths, { id, remove: false, cgroup });
+    } catch (error) {
+      if (isLate || ownerOf(paths, id) === undefined) throw error;
+    }
+  }
 }
 
 function readOrThrow(store: ContainerStore, id: string): ContainerRecord {

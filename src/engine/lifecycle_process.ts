@@ -89,6 +89,26 @@ export class RunningProcess implements Disposable {
 export const isRestarting = ({ paths, id }: FoundContainer): boolean =>
   readOwner(paths, id)?.restarting !== undefined;
 
+/** Whether it runs, or is about to by its restart policy; not when it has ended, on record or not. */
+export function isUpNow(found: FoundContainer): boolean {
+  if (isRestarting(found)) return true;
+  using process = RunningProcess.of(found);
+  return process !== undefined && !process.awaitEnd(0);
+}
+
+/**
+ * Does something to a container that runs.
+ * @throws {MydockerError} that it does not run, when it has ended meanwhile and that was the reason
+ */
+export function whileRunning<T>(process: RunningProcess, id: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    if (!process.awaitEnd(0)) throw cause;
+    throw new MydockerError(`Container ${id} is not running`, { cause });
+  }
+}
+
 /** @throws {MydockerError} for a container that {@link isRestarting} */
 export function refuseRestarting(found: FoundContainer): void {
   if (!isRestarting(found)) return;

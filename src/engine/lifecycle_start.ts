@@ -12,6 +12,7 @@ import {
   type FoundContainer,
   findContainer,
   isRestarting,
+  isUpNow,
   RunningProcess,
   recordOf,
 } from "./lifecycle_process.ts";
@@ -24,6 +25,9 @@ import { chooseRoot } from "./root_choice.ts";
 import type { RunOptions } from "./run_options.ts";
 import { chooseSeccomp } from "./seccomp_choice.ts";
 import { withImage } from "./with_image.ts";
+
+/** How long a monitor may take to listen, in milliseconds. */
+const PATIENCE = 10_000;
 
 /** Makes a container that is to be started later. @returns its id */
 export async function createOnly(paths: Paths, options: RunOptions): Promise<string> {
@@ -68,7 +72,11 @@ async function create(paths: Paths, options: RunOptions): Promise<string> {
  */
 export function startInBackground(paths: Paths, reference: string): void {
   const found = findContainer(paths, reference);
-  if (isRestarting(found) && beginRestart(found)) return;
+  // Its monitor may be telling of the last end, and not listen.
+  for (const deadline = Date.now() + PATIENCE; isRestarting(found); Bun.sleepSync(1)) {
+    if (beginRestart(found)) return;
+    if (Date.now() > deadline) break;
+  }
   using process = RunningProcess.of(found);
   if (process !== undefined) {
     if (process.cgroup.frozen()) {
@@ -76,7 +84,11 @@ export function startInBackground(paths: Paths, reference: string): void {
     }
     return;
   }
-  startMonitor({ kind: "start", id: found.id });
+  try {
+    startMonitor({ kind: "start", id: found.id });
+  } catch (error) {
+    if (!isUpNow(found)) throw error; // somebody else was faster
+  }
 }
 
 /** Tells the monitor of a container that has ended to start it now. @returns false when it was just doing so, or has ended */

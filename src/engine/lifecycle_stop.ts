@@ -14,8 +14,10 @@ import {
   type FoundContainer,
   findContainer,
   isRestarting,
+  isUpNow,
   RunningProcess,
   refuseRestarting,
+  whileRunning,
 } from "./lifecycle_process.ts";
 import { connectToMonitor } from "./monitor_socket.ts";
 import { recover } from "./recovery.ts";
@@ -172,11 +174,17 @@ export function killContainer(
 ): void {
   const found = findContainer(paths, reference);
   using process = RunningProcess.of(found);
+  if (process === undefined) awaitRecord(found); // one that has just ended may be started again
   const isWaiting = isRestarting(found);
   if ((process !== undefined || isWaiting) && meansStop(found, signal, parseSignal)) {
     markStopped(found, found.store.readIfSound(found.id));
   }
-  if (isWaiting) return cancelRestart(found);
+  if (isWaiting) {
+    // Its monitor may have been telling of the last end, and not have listened.
+    while (isRestarting(found)) cancelRestart(found);
+    // Or it was just starting it.
+    return isUpNow(found) ? killContainer(paths, reference, signal, parseSignal) : undefined;
+  }
   if (process === undefined) {
     throw new MydockerError(
       `cannot kill container: ${reference}: container ${found.id} is not running`,
@@ -210,7 +218,7 @@ export function pauseContainer(paths: Paths, reference: string): void {
   if (process === undefined) throw new MydockerError(`Container ${found.id} is not running`);
   const { cgroup } = process;
   if (cgroup.frozen()) throw new MydockerError(`Container ${found.id} is already paused`);
-  cgroup.freeze();
+  whileRunning(process, found.id, () => cgroup.freeze());
   tell(found, "pause");
 }
 

@@ -71,7 +71,12 @@ function update(found: FoundContainer, record: ContainerRecord, request: UpdateR
 function apply(found: FoundContainer, resources: Resources): void {
   if (Object.keys(resources).length === 0) return;
   using process = RunningProcess.of(found);
-  if (process !== undefined) updateCgroup(process.cgroup, resources);
+  if (process === undefined) return;
+  try {
+    updateCgroup(process.cgroup, resources);
+  } catch (error) {
+    if (!process.awaitEnd(0)) throw error; // the next start takes them from the record
+  }
 }
 
 /** Gives a container that runs all limits of its record. @throws {CgroupError} */

@@ -1,11 +1,9 @@
 /** SIGKILL to commands and monitors of containers in the background: what is left is told truly, and can be removed. */
 
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { findLeaks, readStat, takeSnapshot } from "../helpers/leaks.ts";
-import { program, testIf } from "../helpers/requires.ts";
 import { waitFor } from "../helpers/wait.ts";
 
 const engine = useEngine();
@@ -109,102 +107,6 @@ test("the command that starts a container is killed at any time: the container r
     expect(["", "running"]).toContain(out);
     await removesAll(before, `after ${delay} ms`);
   }
-});
-
-// Calls that change something, and those that wait for others.
-const SET = (
-  "mkdir mkdirat symlinkat renameat unlinkat fsync clone clone3 vfork mount sendmsg recvmsg " +
-  "sendto pipe2 socketpair bind listen ftruncate pwrite64 waitid setsid"
-)
-  .split(" ")
-  .map((call) => `?${call}`)
-  .join(",");
-
-/** How often each process of a command, or all of them, make each call: the largest number. */
-async function countCalls(
-  command: string,
-  options: readonly string[],
-): Promise<Map<string, number>> {
-  const trace = join(engine.directory("trace"), "trace");
-  const { exitCode, err } = await engine.bash(
-    `exec strace "$@" -qq -o '${trace}' -e trace='${SET}' ${command}`,
-    { args: options },
-  );
-  expect([exitCode, err]).toEqual([0, ""]);
-  const counts = new Map<string, Map<string, number>>();
-  for (const line of readFileSync(trace, "latin1").split("\n")) {
-    const [, pid = "", call] = /^(\d+ +)?([a-z_0-9]+)\(/.exec(line) ?? [];
-    if (call === undefined) continue;
-    const each = counts.get(call) ?? new Map<string, number>();
-    counts.set(call, each.set(pid, (each.get(pid) ?? 0) + 1));
-  }
-  return new Map([...counts].map(([call, each]) => [call, Math.max(...each.values())]));
-}
-
-/**
- * Kills a command at each of its calls, `-f` meaning that of its monitor and of init as well.
- * @param prepare what comes before it each time
- */
-async function killEverywhere(
-  command: string,
-  options: readonly string[],
-  minimum: number,
-  prepare: () => Promise<unknown> = async () => undefined,
-): Promise<void> {
-  const before = takeSnapshot(engine);
-  await prepare();
-  const counts = await countCalls(command, options);
-  await removesAll(before, "not killed");
-  let points = 0;
-  for (const [call, count] of counts) {
-    for (let when = 1; when <= count; when++) {
-      await prepare();
-      await engine.bash(
-        `exec strace "$@" -qq -o /dev/null -e trace=${call} -e inject=${call}:signal=SIGKILL:when=${when} ${command}`,
-        { args: options },
-      );
-      await removesAll(before, `${command} at ${call} number ${when}`);
-      points++;
-    }
-  }
-  expect(points).toBeGreaterThan(minimum);
-}
-
-describe("killed at each call that changes something", () => {
-  const create = () => ok("create", "--name", "point", "busybox", "sleep", "0.2");
-  testIf(
-    [program("strace")],
-    "run -d, its monitor and init, until all is over",
-    () => killEverywhere('"$MYDOCKER" run -d --name point busybox sleep 0.1', ["-f"], 60),
-    200_000,
-  );
-  testIf(
-    [program("strace")],
-    "create",
-    () => killEverywhere('"$MYDOCKER" create --name point busybox true', [], 10),
-    100_000,
-  );
-  testIf(
-    [program("strace")],
-    "start, its monitor and init",
-    () => killEverywhere('"$MYDOCKER" start point', ["-f"], 50, create),
-    200_000,
-  );
-  testIf(
-    [program("strace")],
-    "rename",
-    () => killEverywhere('"$MYDOCKER" rename point other', [], 3, create),
-    60_000,
-  );
-  testIf(
-    [program("strace")],
-    "stop",
-    () =>
-      killEverywhere('"$MYDOCKER" stop point', [], 0, () =>
-        ok("run", "-d", "--name", "point", "busybox", "sleep", "1000"),
-      ),
-    60_000,
-  );
 });
 
 leavesNothingBehind(engine);

@@ -321,6 +321,16 @@ test("stop, as it happens to end by itself: twenty times it stays stopped", asyn
   }
 });
 
+test("kill, as it happens to wait or to be started: twenty times it stays stopped", async () => {
+  for (let i = 0; i < 20; i++) {
+    await ok("run", "-d", "--restart=always", "--name", "race", "busybox", "true");
+    await Bun.sleep((i * 37) % 260);
+    await ok("kill", "race");
+    expect(await statusOf("race")).toBe("exited");
+    await ok("rm", "race");
+  }
+});
+
 test.each<[string[], string]>([
   [["--rm", "--restart", "always"], "conflicting options: cannot specify both --restart and --rm"],
   [

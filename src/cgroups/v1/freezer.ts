@@ -1,8 +1,9 @@
 /** Stopping a whole cgroup on v1: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst. */
 
 import { poll } from "../../linux/fd.ts";
-import { ifExists, readFile, writeControl } from "../../linux/file.ts";
+import { readFile, writeControl } from "../../linux/file.ts";
 import type { Controller } from "../controller.ts";
+import { reader } from "../directory.ts";
 import { CgroupError } from "../error.ts";
 
 /** Stops and goes; nothing to limit. */
@@ -33,6 +34,6 @@ export function thawV1(directory: string): void {
 
 /** Whether it is stopped, or about to be. A cgroup that is gone is not. */
 export function isFrozenV1(directory: string): boolean {
-  const text = ifExists(() => readFile(`${directory}/freezer.state`));
-  return text !== undefined && text.trim() !== "THAWED";
+  const state = reader(directory)("freezer.state");
+  return state !== undefined && state !== "THAWED";
 }

@@ -1,7 +1,8 @@
 /** Stopping a whole cgroup on v2: Documentation/admin-guide/cgroup-v2.rst, `cgroup.freeze`. Linux 5.2. */
 import { poll } from "../../linux/fd.ts";
-import { ifExists, readFile, writeControl } from "../../linux/file.ts";
+import { readFile, writeControl } from "../../linux/file.ts";
 import { flatValue } from "../controller.ts";
+import { reader } from "../directory.ts";
 import { CgroupError } from "../error.ts";
 
 /**
@@ -27,6 +28,5 @@ export function thawV2(directory: string): void {
 
 /** Whether it is stopped, or about to be. A cgroup that is gone is not. */
 export function isFrozenV2(directory: string): boolean {
-  const text = ifExists(() => readFile(`${directory}/cgroup.freeze`));
-  return text?.trim() === "1";
+  return reader(directory)("cgroup.freeze") === "1";
 }
