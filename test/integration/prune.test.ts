@@ -12,6 +12,8 @@ const engine = useEngine({
   before: async () => {
     await ok("volume", "create", "before");
     await ok("volume", "rm", "before");
+    await ok("network", "create", "before");
+    await ok("network", "rm", "before");
   },
 });
 
@@ -175,8 +177,13 @@ describe("image prune", () => {
 describe("system prune", () => {
   test("removes containers first, and then what only they had", async () => {
     await importImage("gone", 1000);
-    await ok("create", "-v", "named:/x", "-v", "/own", "gone", "true");
-    expect(total(await ok("system", "prune", "-f"))).toBe("Total reclaimed space: 0B");
+    await ok("network", "create", "lonely");
+    await ok("create", "--network", "lonely", "-v", "named:/x", "-v", "/own", "gone", "true");
+    const pruned = await ok("system", "prune", "-f");
+    expect(pruned).toMatch(
+      /^Deleted Containers:\n[0-9a-f]{64}\n\nDeleted Networks:\nlonely\n\nTotal/,
+    );
+    expect(total(pruned)).toBe("Total reclaimed space: 0B");
     expect([await containers(), (await volumes()).length]).toEqual([[], 2]);
     const out = await ok("system", "prune", "-af", "--volumes");
     expect(out).toMatch(/^Deleted Volumes:\n[0-9a-f]{64}\n\nDeleted Images:\n/);
@@ -214,7 +221,6 @@ test("what is removed is told by events", async () => {
   expect(told).toContain("volume create told");
   expect(told).toContain("volume destroy told");
   expect(told).toContain(`volume destroy ${own}`);
-  expect(told.filter((each) => each.startsWith("volume destroy"))).toHaveLength(3);
   expect(told.at(-1)).toBe("volume prune ");
   const others = lines(await ok(...events, "-f", "type=container"));
   expect(others.at(-1)).toBe("container prune ");
@@ -249,10 +255,10 @@ const requirements = [root(), program("dockerd"), program("docker"), program("ip
 const dockerd = new Dockerd(engine, "docker");
 afterAll(() => dockerd.stop());
 
-/** What is each one's own, and what only Docker has: networks and a build cache. */
+/** What is each one's own, and what only Docker has: a build cache. */
 const comparable = (text: string) =>
   text
-    .replace(/^ {2}- all (networks|(dangling )?build cache).*\n/gm, "")
+    .replace(/^ {2}- all (dangling )?build cache.*\n/gm, "")
     .replace(/\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b/g, "ID")
     .replace(/\b(About )?(Less than )?an? (second|minute)|\d+ seconds?\b/g, "AGE")
     .replace(/^(mydocker: |Error response from daemon: |ERROR: |"?docker )/gm, "")

@@ -19,6 +19,7 @@ export const command = defineCommand({
       throw new MydockerError(`The "until" filter is not supported with "--volumes"`);
     requireRoot("mydocker system prune");
     const { pruneContainers, pruneImages, pruneVolumes } = await import("../../../engine/prune.ts");
+    const { pruneNetworks } = await import("../../../engine/network_commands.ts");
     const { statePaths } = await import("../../../paths.ts");
     const { pruneWithQuestion, removedImageLine } = await import("../../prune_text.ts");
     const paths = statePaths();
@@ -28,6 +29,13 @@ export const command = defineCommand({
         prune() {
           const { removed, ...rest } = pruneContainers(paths, conditions);
           return { heading: "Deleted Containers:", lines: removed, ...rest };
+        },
+      },
+      {
+        what: "all networks not used by at least one container",
+        prune() {
+          const { removed, problems } = pruneNetworks(paths, conditions);
+          return { heading: "Deleted Networks:", lines: removed, reclaimed: 0, problems };
         },
       },
     ];
