@@ -34,6 +34,8 @@ export const TAG = {
   ended: 0x58, // X
   /** the container is on a network where others have names: answered by the same, or the end */
   names: 0x4e, // N
+  /** publish ports: answered by the same, or by failed */
+  publish: 0x4f, // O
   /** of the process that probes a container's health, to its monitor */
   probed: 0x50, // P
 } as const;

@@ -1,11 +1,27 @@
 /** The `HostConfig` of `inspect`: what a container was asked for, as far as it is its host's matter. */
 import { readLayout } from "../cgroups/layout.ts";
+import type { PortRequest } from "../network/ports.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { MASKED_PATHS, READONLY_PATHS } from "./defaults.ts";
 import { DEFAULT_LOG } from "./logs_writer.ts";
 import { NO_RESTART } from "./restart_policy.ts";
 import type { RunOptions } from "./run_options.ts";
+
+/** What was asked for; which ports they became is in NetworkSettings. */
+function portBindings(ports: readonly PortRequest[]): object {
+  const groups = Map.groupBy(ports, ({ port, protocol }) => `${port}/${protocol}`);
+  const range = (hostPorts: PortRequest["hostPorts"] = [0, 0]) => [...new Set(hostPorts)].join("-");
+  return Object.fromEntries(
+    [...groups].map(([key, group]) => [
+      key,
+      group.map(({ hostIp = "", hostPorts }) => ({
+        HostIp: hostIp,
+        HostPort: hostPorts === undefined ? "" : range(hostPorts),
+      })),
+    ]),
+  );
+}
 
 /** How a container is isolated and limited, in Docker's shape. */
 export function hostConfig({ options, id }: ContainerRecord): object {
@@ -22,7 +38,7 @@ export function hostConfig({ options, id }: ContainerRecord): object {
           : { "max-size": String(log.maxSize), "max-file": String(log.maxFile) },
     },
     NetworkMode: options.network,
-    PortBindings: {},
+    PortBindings: portBindings(options.ports ?? []),
     RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.maximumRetryCount },
     AutoRemove: options.remove,
     VolumeDriver: "",
@@ -34,10 +50,10 @@ export function hostConfig({ options, id }: ContainerRecord): object {
     CapAdd: orNull(options.capAdd),
     CapDrop: orNull(options.capDrop),
     CgroupnsMode: options.cgroupns ?? (readLayout().mode === "v2" ? "private" : "host"),
-    Dns: [],
-    DnsOptions: [],
-    DnsSearch: [],
-    ExtraHosts: null,
+    Dns: options.dns?.servers ?? [],
+    DnsOptions: options.dns?.options ?? [],
+    DnsSearch: options.dns?.search ?? [],
+    ExtraHosts: orNull(options.extraHosts ?? []),
     GroupAdd: orNull(options.groupAdd),
     IpcMode: options.ipc,
     Cgroup: "",
@@ -45,7 +61,7 @@ export function hostConfig({ options, id }: ContainerRecord): object {
     OomScoreAdj: options.oomScoreAdj ?? 0,
     PidMode: options.pid === "host" ? "host" : "",
     Privileged: options.privileged,
-    PublishAllPorts: false,
+    PublishAllPorts: options.publishAll === true,
     ReadonlyRootfs: options.readonlyRoot,
     SecurityOpt: securityOf(options),
     Tmpfs: tmpfsOf(options),

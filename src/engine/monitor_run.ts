@@ -16,6 +16,7 @@ import { chooseSeccomp } from "./seccomp_choice.ts";
 import { type RunningContainer, startContainer } from "./start.ts";
 import { MissingImageError } from "./with_image.ts";
 
+type NetworkPublish = typeof import("./network_publish.ts");
 type NetworkResolver = typeof import("./network_resolver.ts");
 
 /** No signal ends a start in the background. */
@@ -58,6 +59,16 @@ export async function startRun(
       clients,
       log,
       ...(health === undefined ? {} : { health }),
+      publish: (message) => {
+        // biome-ignore lint/style/noCommonJs: as below
+        const { publishOf } = require("./network_publish.ts") as NetworkPublish;
+        try {
+          publishOf(container.paths, container.record.id, message);
+          return undefined;
+        } catch (error) {
+          return frameJson(TAG.failed, failureOf(error));
+        }
+      },
       openResolver: () => {
         // biome-ignore lint/style/noCommonJs: loaded for the few that need it, by one that does not wait
         const { openResolver } = require("./network_resolver.ts") as NetworkResolver;

@@ -43,6 +43,8 @@ export interface MonitorSessionOptions {
   readonly health?: HealthMonitor;
   readonly interactive: boolean;
   readonly stdinOnce: boolean;
+  /** Publishes ports. @returns what there is to say when that cannot be */
+  readonly publish?: (message: Uint8Array) => Uint8Array | undefined;
   /** Begins to answer questions for names. */
   readonly openResolver?: () => Resolver | undefined;
   /** Kills what the first process left behind. */
@@ -164,8 +166,14 @@ export class MonitorSession {
     if (message[0] === TAG.input) this.#takeInput(message.subarray(1));
     else if (message[0] === TAG.inputEnd) this.#inputEnded();
     else if (message[0] === TAG.size) this.#resize(message.slice(1));
+    else if (message[0] === TAG.publish) this.#publish(client, message);
     else if (message[0] === TAG.names) this.#answerNames(client);
     else if (message[0] === TAG.begin || message[0] === TAG.cancel) client.close(); // it runs: they look again
+  }
+
+  #publish(client: MonitorClient, message: Uint8Array): void {
+    client.send(this.#options.publish?.(message) ?? Uint8Array.of(TAG.publish));
+    client.close();
   }
 
   /** It was on no network with names when it started. */

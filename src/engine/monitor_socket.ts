@@ -34,15 +34,15 @@ export function connectToMonitor(paths: Paths, id: string): number | undefined {
   }
 }
 
-/** Has a container's monitor do something. @returns whether it says that it did; it may have none */
-export function askMonitor(paths: Paths, id: string, message: Uint8Array): boolean {
+/** Has a container's monitor do something. @returns what it says; nothing if there is none, or none any more */
+export function askMonitor(paths: Paths, id: string, message: Uint8Array): Uint8Array | undefined {
   const socket = connectToMonitor(paths, id);
-  if (socket === undefined) return false;
+  if (socket === undefined) return undefined;
   try {
     sendMessage(socket, message);
-    return receiveMessage(socket)?.bytes[0] === message[0];
+    return receiveMessage(socket)?.bytes;
   } catch (error) {
-    if (isErrno(error, "EPIPE", "ECONNRESET")) return false; // it ends just now
+    if (isErrno(error, "EPIPE", "ECONNRESET")) return undefined; // it ends just now
     throw error;
   } finally {
     close(socket);

@@ -161,6 +161,6 @@ function followConnections(
   const resolv = etcFile(paths, id, "resolv.conf");
   const says = ifExists(() => readFile(resolv)) ?? "";
   if (!hasNames || says.includes("127.0.0.11")) return;
-  if (askMonitor(paths, id, frame(TAG.names)))
+  if (askMonitor(paths, id, frame(TAG.names))?.[0] === TAG.names)
     rewriteEtcFile(resolv, etcFiles(state, options).resolvConf);
 }

@@ -1,15 +1,22 @@
 /** Telling nf_tables: what is sent together takes effect together, or not at all. */
 import { isErrno } from "../ffi/call.ts";
 import { close } from "../linux/fd.ts";
-import { NETLINK_NETFILTER, openNetlink, sendNetlink } from "../linux/netlink_socket.ts";
+import {
+  NETLINK_NETFILTER,
+  openNetlink,
+  receiveNetlink,
+  sendNetlink,
+} from "../linux/netlink_socket.ts";
 import { receiveNow } from "../linux/socket.ts";
 import { concat } from "./attributes.ts";
 import {
   decodeMessages,
   encodeMessage,
   errorOf,
+  type Message,
   type NetlinkError,
   NLM_F_ACK,
+  NLMSG_DONE,
   NLMSG_ERROR,
   type Request,
 } from "./message.ts";
@@ -55,6 +62,23 @@ export class NftSocket implements Disposable {
     const { operation, args } = all[1] as Request;
     sendNetlink(this.#fd, concat(encoded), () => ({ operation, ...args }));
     return this.#answers(all);
+  }
+
+  /** All of what there is of a kind. */
+  dump(request: Request): Message[] {
+    const { operation, args } = request;
+    sendNetlink(this.#fd, encodeMessage(request, 1), () => ({ operation, ...args }));
+    const buffer = new Uint8Array(64 * 1024);
+    const found: Message[] = [];
+    for (;;) {
+      const length = receiveNetlink(this.#fd, buffer);
+      for (const message of decodeMessages(buffer.slice(0, length))) {
+        if (message.type === NLMSG_DONE) return found;
+        const error = message.type === NLMSG_ERROR ? errorOf(message, request) : undefined;
+        if (error !== undefined) throw error;
+        found.push(message);
+      }
+    }
   }
 
   /** The kernel has put all that it says into our queue before send(2) returned. */

@@ -16,7 +16,7 @@ import { Firewall } from "./firewall.ts";
 import { defaultNetwork } from "./make.ts";
 import { addNames } from "./names.ts";
 import { DEFAULT_NETWORK, hasNames, type Network } from "./network.ts";
-import { type PortRequest, type ReservedPort, reservePorts } from "./ports.ts";
+import { isAny, letGoOfAll, type PortRequest, type ReservedPort, reservePorts } from "./ports.ts";
 import { releaseNetworks } from "./release.ts";
 import { Resolver } from "./resolver.ts";
 import { hardwareAddress } from "./rules.ts";
@@ -150,6 +150,7 @@ export class Connection implements Disposable {
   [Symbol.dispose](): void {
     this.#resolver?.[Symbol.dispose]();
     this.#undo.dispose();
+    letGoOfAll(); // those too that came later
   }
 }
 
@@ -212,12 +213,20 @@ export function publish(
   endpoints: readonly Endpoint[],
 ): PublishedPort[] {
   const { protocol, port, hostIp } = request;
-  const isAny = hostIp === undefined || hostIp === "0.0.0.0" || hostIp === "::";
   return versions.flatMap((version): PublishedPort[] => {
     const found = endpoints.find((each) => (version === 4 ? each.gateway : each.gateway6));
     const ip = (version === 4 ? found?.ip : found?.ip6)?.replace(/\/.*/, "");
     if (ip === undefined) return [];
-    return [{ protocol, version, hostPort, port, ip, ...(isAny ? {} : { hostIp }) }];
+    return [
+      {
+        protocol,
+        version,
+        hostPort,
+        port,
+        ip,
+        ...(hostIp === undefined || isAny(hostIp) ? {} : { hostIp }),
+      },
+    ];
   });
 }
 

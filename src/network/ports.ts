@@ -9,6 +9,7 @@ import { errnoText } from "../ffi/errno.ts";
 import { close } from "../linux/fd.ts";
 import { bindInet, boundPort, type Transport } from "../linux/inet_socket.ts";
 import { parseIp } from "../netlink/ip_address.ts";
+import type { PublishedPort } from "./state.ts";
 
 /** `-p`: one port of the container. */
 export interface PortRequest {
@@ -41,11 +42,36 @@ export function reservePorts(
 ): ReservedPort[] {
   return requests.map((request) => {
     const reserved = reservePort(request);
-    undo.defer(() => {
-      for (const socket of reserved.sockets) close(socket);
-    });
+    const name = nameOf({ ...request, hostPort: reserved.hostPort });
+    held.set(name, reserved.sockets);
+    undo.defer(() => letGo(name));
     return reserved;
   });
+}
+
+/** Sockets of this process, by what they hold. */
+const held = new Map<string, readonly number[]>();
+
+const nameOf = (port: Pick<PortRequest, "protocol" | "hostIp"> & { readonly hostPort: number }) =>
+  `${port.protocol} ${isAny(port.hostIp) ? "" : port.hostIp} ${port.hostPort}`;
+
+/** Whether an address of the host means all of them. */
+export const isAny = (hostIp: string | undefined): boolean =>
+  hostIp === undefined || hostIp === "0.0.0.0" || hostIp === "::";
+
+function letGo(name: string): void {
+  for (const socket of held.get(name) ?? []) close(socket);
+  held.delete(name);
+}
+
+/** The same for all that this process holds. */
+export function letGoOfAll(): void {
+  for (const name of [...held.keys()]) letGo(name);
+}
+
+/** Lets others have ports that this process holds. */
+export function letGoOf(ports: readonly PublishedPort[]): void {
+  for (const port of ports) letGo(nameOf(port));
 }
 
 function reservePort(request: PortRequest): ReservedPort {

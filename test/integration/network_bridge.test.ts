@@ -167,6 +167,47 @@ describe("a published port", () => {
     await busy;
   });
 
+  test("comes and goes while the container runs: update -p", async () => {
+    await serve("later", "-p", "8095:80");
+    await serve("blocks", "-p", "8097:80");
+    const update = (...ports: string[]) =>
+      engine.call(["update", ...ports.flatMap((port) => ["-p", port]), "later"]);
+    expect(await update("8096:80")).toMatchObject({ exitCode: 0, err: "" });
+    for (const port of [8095, 8096])
+      expect((await engine.other(curl(HOST4, port))).out).toBe(`hello ${OTHER4}`);
+    const refused = await update("", "8097:80");
+    expect(refused.exitCode).toBe(1);
+    expect(refused.err).toContain("port is already allocated");
+    expect((await engine.other(curl(HOST4, 8095))).out).toBe(`hello ${OTHER4}`);
+    expect(await update("", "8096:80")).toMatchObject({ exitCode: 0, err: "" });
+    expect((await engine.other(curl(HOST4, 8095))).exitCode).toBe(7);
+    expect((await engine.other(curl(HOST4, 8096))).out).toBe(`hello ${OTHER4}`);
+    expect((await engine.call(["port", "later"])).out).toBe("80/tcp -> 0.0.0.0:8096");
+    const freed = await engine.host("timeout 1 busybox nc -l -p 8095 </dev/null; echo $?");
+    expect(freed.out).toBe("124"); // the host's own again
+    await engine.call(["rm", "-f", "later", "blocks"]);
+    expect(await traces()).toBe("");
+  });
+
+  test("that the host's firewall closes is not opened silently, nor what it forbids to forward", async () => {
+    const rules = (hook: string) => `nft -f - <<< 'table inet own { chain c {
+      type filter hook ${hook} priority 0; policy drop; ct state established accept; iif lo accept;
+      }
+      }'`;
+    await engine.host(rules("input"));
+    const { err } = await engine.run(["-p", "8098:80", "busybox", "true"]);
+    expect(err).toStartWith("mydocker: warning: other machines reach 8098:80/tcp past the host's");
+    const local = await engine.run(["-p", "127.0.0.1:8098:80", "busybox", "true"]);
+    expect(local.err).toBe("");
+    await engine.host(`nft delete table inet own; ${rules("forward")}`);
+    await serve("closed", "-p", "8098:80");
+    expect((await engine.other(curl(HOST4, 8098))).exitCode).toBe(28);
+    expect((await engine.host(curl(HOST4, 8098))).out).toBe(`hello ${HOST4}`);
+    expect((await engine.host("nft list table inet own")).out).toContain("policy drop");
+    await engine.host("nft delete table inet own");
+    await engine.call(["rm", "-f", "closed"]);
+  });
+
   test("is the next free one of a range, and any with none named", async () => {
     await serve("one", "-p", "8090-8092:80");
     await serve("two", "-p", "8090-8092:80");

@@ -27,6 +27,10 @@ export const command = defineCommand({
     const values = { ...input.values, detach: false, "sig-proxy": true };
     const options = composeRunOptions({ ...input, values });
     requireRoot("mydocker create");
+    if (options.ports !== undefined && options.network !== "host") {
+      const { warnOfFirewall } = await import("../../../engine/network_warning.ts");
+      warnOfFirewall(options.ports);
+    }
     const { createOnly } = await import("../../../engine/lifecycle_start.ts");
     const { statePaths } = await import("../../../paths.ts");
     await print(`${await createOnly(statePaths(), options)}\n`);

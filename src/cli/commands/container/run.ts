@@ -17,6 +17,10 @@ export const command = defineCommand({
   async run(input) {
     const options = composeRunOptions(input);
     requireRoot("mydocker run");
+    if (options.ports !== undefined && options.network !== "host") {
+      const { warnOfFirewall } = await import("../../../engine/network_warning.ts");
+      warnOfFirewall(options.ports);
+    }
     const isRestarted = options.restart !== undefined && options.restart.name !== "no";
     if (isRestarted && !input.values.detach) {
       const { runAttached } = await import("../../../engine/attach.ts");

@@ -5,6 +5,7 @@ import { print } from "../../output.ts";
 import { reportError } from "../../report.ts";
 import { composeResources } from "../../run_resources.ts";
 import { RUN_OPTIONS } from "../../run_table.ts";
+import { parsePublish } from "../../values/publish.ts";
 import { parseRestart } from "../../values/restart.ts";
 
 /** `mydocker update`. */
@@ -20,6 +21,13 @@ export const command = defineCommand({
     "memory-reservation": RUN_OPTIONS["memory-reservation"],
     "memory-swap": RUN_OPTIONS["memory-swap"],
     "pids-limit": RUN_OPTIONS["pids-limit"],
+    publish: {
+      type: "list",
+      short: "p",
+      value: "[[ip:]host:]container",
+      description: "Publish a port also; '' first: instead of those that are",
+      parse: (text: string) => (text === "" ? undefined : parsePublish(text)),
+    },
     restart: RUN_OPTIONS.restart,
   },
   positionals: {
@@ -32,12 +40,14 @@ export const command = defineCommand({
     later: { "blkio-weight": "", "cpu-rt-period": "", "cpu-rt-runtime": "", "kernel-memory": "" },
   },
   async run({ values, positionals }) {
-    if (Object.values(values).every((value) => value === undefined)) {
+    const { publish, ...others } = values;
+    const isNothing = Object.values(others).every((value) => value === undefined);
+    if (isNothing && publish.length === 0) {
       throw new MydockerError("you must provide one or more flags when using this command");
     }
     // 0 is what means no limit; that one is absent means that it stays.
     const limits = {
-      ...values,
+      ...others,
       "pids-limit": values["pids-limit"] === 0 ? -1 : values["pids-limit"],
     };
     const resources = composeResources(limits, navigator.hardwareConcurrency, { isChange: true });
@@ -46,10 +56,19 @@ export const command = defineCommand({
     const { updateContainer } = await import("../../../engine/lifecycle_update.ts");
     const { statePaths } = await import("../../../paths.ts");
     const paths = statePaths();
+    const ports = publish.flatMap((each) => each ?? []);
+    if (ports.length > 0) {
+      const { warnOfFirewall } = await import("../../../engine/network_warning.ts");
+      warnOfFirewall(ports);
+    }
     return await forEachArgument(
       positionals,
       async (container) => {
-        updateContainer(paths, container, { resources, ...restart });
+        if (!isNothing) updateContainer(paths, container, { resources, ...restart });
+        if (publish.length > 0) {
+          const { updatePorts } = await import("../../../engine/network_publish.ts");
+          updatePorts(paths, container, { replace: publish[0] === undefined, ports });
+        }
         await print(`${container}\n`);
       },
       reportError,
