@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { importTar } from "../../src/images/import.ts";
+import { loadImages } from "../../src/images/load.ts";
 import { openImageStore } from "../../src/images/store.ts";
 import { close } from "../../src/linux/fd.ts";
 import { getXattr } from "../../src/linux/xattr.ts";
@@ -65,9 +66,40 @@ async function importBytes(bytes: Uint8Array) {
   }
 }
 
+/** Loads an image of one layer, in an archive such as `docker save` writes. */
+async function loadBytes(layer: Uint8Array): Promise<{ id: string }> {
+  const config = JSON.stringify({
+    architecture: process.arch === "arm64" ? "arm64" : "amd64",
+    os: "linux",
+    rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
+  });
+  const item = { Config: "config.json", RepoTags: ["hostile:latest"], Layers: ["layer.tar"] };
+  const file = join(directory, "archive");
+  writeFileSync(
+    file,
+    archive(
+      { name: "manifest.json", data: JSON.stringify([item]) },
+      { name: "config.json", data: config },
+      { name: "layer.tar", data: layer },
+    ),
+  );
+  const fd = openSync(file, "r");
+  try {
+    const { images } = await loadImages(openImageStore(state), fd);
+    return { id: images[0]?.id ?? "" };
+  } finally {
+    close(fd);
+  }
+}
+
+const sha256 = (bytes: Uint8Array) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+
+/** The ways into the store. */
+const WAYS = { imported: importBytes, "loaded as a layer": loadBytes } as const;
+
 /** What is in the store: nothing, after an archive was refused. */
 function stored(): string[] {
-  return ["ids", "layers", "names", "tmp"].flatMap((kind) => {
+  return ["ids", "layers", "names", "blobs/sha256", "tmp"].flatMap((kind) => {
     const path = join(state, "images", kind);
     return existsSync(path) ? readdirSync(path).map((name) => `${kind}/${name}`) : [];
   });
@@ -342,10 +374,13 @@ const REFUSED: readonly (readonly [string, () => Uint8Array, RegExp])[] = [
 ];
 
 describe("is refused, and leaves nothing", () => {
-  for (const [name, make, message] of REFUSED)
+  const cases = REFUSED.flatMap(([name, make, message]) =>
+    Object.entries(WAYS).map(([how, take]) => [`${name}, ${how}`, take, make, message] as const),
+  );
+  for (const [name, take, make, message] of cases)
     testIf([root()], name, async () => {
       const before = outsideNow();
-      const error: unknown = await importBytes(make()).catch((caught: unknown) => caught);
+      const error: unknown = await take(make()).catch((caught: unknown) => caught);
       expect(error).toBeInstanceOf(Error);
       expect((error as Error).message).toMatch(message);
       expect((error as Error).message).not.toContain("\n");
@@ -471,10 +506,13 @@ const HARMLESS: readonly (readonly [string, () => Uint8Array, (layer: string) =>
 ];
 
 describe("is harmless", () => {
-  for (const [name, make, check] of HARMLESS)
+  const cases = HARMLESS.flatMap(([name, make, check]) =>
+    Object.entries(WAYS).map(([how, take]) => [`${name}, ${how}`, take, make, check] as const),
+  );
+  for (const [name, take, make, check] of cases)
     testIf([root()], name, async () => {
       const before = outsideNow();
-      const { id } = await importBytes(make());
+      const { id } = await take(make());
       check(openImageStore(state).get(id)?.layers[0] as string);
       expect(outsideNow()).toBe(before);
     });
