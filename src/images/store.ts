@@ -1,7 +1,7 @@
 /** The images that are here. On-disk form and locks: layout.ts. */
 import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
-import { readDirectory } from "../linux/directory.ts";
+import { readDirectory, removeTree } from "../linux/directory.ts";
 import { close, fsync, LOCK_SH, O, open, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
@@ -210,6 +210,7 @@ export class ImageStore {
         rename(`${path}/${manifestFile}`, `${this.layout.image(id)}/${manifestFile}`);
         syncDirectory(this.layout.manifests(id));
       }
+      removeTree(path); // others may be placed from the same staging directory
     }
     syncDirectory(this.layout.images);
     return id;

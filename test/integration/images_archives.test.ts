@@ -1,6 +1,16 @@
 /** Images on their way from one store to another: save and load, as a person calls them. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Engine, leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { archive, type Member } from "../helpers/tar_builder.ts";
@@ -69,6 +79,9 @@ describe("what is saved", () => {
     expect(loaded).toHaveLength(4 + 3);
     expect(await list(engine)).toEqual(expect.arrayContaining(loaded));
     expect(loaded.join()).not.toContain(untagged);
+    // Several that are here already can be loaded again.
+    await succeed(other, ["load", "-i", at("several.tar")]);
+    expect(await list(other)).toEqual(loaded);
     await removeAll(other);
   });
 
@@ -379,6 +392,26 @@ describe("load says what is wrong", () => {
       expect(err).toMatch(/^mydocker: .*(truncated|empty|not in the archive|no archive)/);
       writeFileSync(at("truncated"), whole.subarray(0, length));
       expect((await other.call(["load", "-i", at("truncated")])).exitCode).toBe(1);
+    }
+    expect(await succeed(other, ["images", "-q"])).toBe("");
+  });
+
+  test("of a directory in which a blob is a link out of it, or would block whoever opens it", async () => {
+    await succeed(engine, ["save", "--format", "oci-dir", "-o", at("dir"), "busybox"]);
+    const index = readFileSync(join(at("dir"), "index.json"), "utf8");
+    const [, digest = ""] = /"digest":"sha256:([0-9a-f]+)"/.exec(index) ?? [];
+    const blob = join(at("dir"), "blobs/sha256", digest);
+    renameSync(blob, at("outside"));
+    for (const [make, message] of [
+      [() => symlinkSync(at("outside"), blob), /goes through a symbolic link, or is no file/],
+      [() => Bun.spawnSync(["mkfifo", blob]), /is no regular file/],
+      [() => mkdirSync(blob), /is no regular file/],
+    ] as const) {
+      make();
+      const { exitCode, err } = await other.call(["load", "-i", at("dir")]);
+      expect(exitCode).toBe(1);
+      expect(err).toMatch(message);
+      rmSync(blob, { recursive: true });
     }
     expect(await succeed(other, ["images", "-q"])).toBe("");
   });

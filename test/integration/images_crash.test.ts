@@ -1,0 +1,225 @@
+/**
+ * Images under SIGKILL and under each other: whatever is killed when, and whoever loads, removes and
+ * runs at once, each image is whole or not there, and of the others nothing is left.
+ */
+import { beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { program, testIf } from "../helpers/requires.ts";
+import { archive } from "../helpers/tar_builder.ts";
+
+const engine = useEngine({
+  before: async () => {
+    writeFileSync(file, twoImages());
+  },
+});
+const file = join(engine.directory("archives"), "two.tar");
+const images = join(engine.root, "images");
+const entries = (kind: string): string[] => {
+  const path = join(images, kind);
+  return existsSync(path) ? readdirSync(path).sort() : [];
+};
+const sha = (bytes: Uint8Array | string) =>
+  new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+
+/** Two images that share a layer, each with another one and with two names; statically linked, they run. */
+function twoImages(): Uint8Array {
+  const shared = archive({ name: "bin/", type: "5", mode: 0o755 }, { name: "shared", data: "s" });
+  const busybox = readFileSync("/bin/busybox");
+  const members = ["one", "two"].flatMap((name) => {
+    const own = archive({ name: "bin/sh", data: busybox, mode: 0o755 }, { name, data: name });
+    const config = JSON.stringify({
+      architecture: process.arch === "arm64" ? "arm64" : "amd64",
+      os: "linux",
+      config: { Cmd: ["sh", "-c", `test -e /shared && test -e /${name} && echo ${name}`] },
+      rootfs: { type: "layers", diff_ids: [shared, own].map((layer) => `sha256:${sha(layer)}`) },
+    });
+    const item = {
+      Config: `${name}.json`,
+      RepoTags: [`${name}:1`, `${name}:2`],
+      Layers: ["shared.tar", `${name}.tar`],
+    };
+    return [
+      {
+        item,
+        files: [
+          { name: `${name}.json`, data: config },
+          { name: `${name}.tar`, data: own },
+        ],
+      },
+    ];
+  });
+  return archive({ name: "shared.tar", data: shared }, ...members.flatMap(({ files }) => files), {
+    name: "manifest.json",
+    data: JSON.stringify(members.map(({ item }) => item)),
+  });
+}
+
+const NAMES = ["one:1", "one:2", "two:1", "two:2"];
+
+/** Every layer and blob is of an image, every image is whole, every name is of one. */
+async function isSound(where: string): Promise<void> {
+  const listed = await engine.call(["images", "-q"]);
+  expect([where, listed.exitCode, listed.err]).toEqual([where, 0, ""]);
+  const verified = await engine.call(["image", "verify", "-q"]);
+  expect([where, verified.exitCode, verified.out, verified.err]).toEqual([where, 0, "", ""]);
+  const read = (path: string) => JSON.parse(readFileSync(join(images, path), "utf8"));
+  const ids = entries("ids");
+  const layers = ids.flatMap((id) =>
+    read(`ids/${id}/config.json`).rootfs.diff_ids.map((diffId: string) => diffId.slice(7)),
+  );
+  const blobs = ids.flatMap((id) =>
+    entries(`ids/${id}/manifests`).flatMap((name) =>
+      read(`ids/${id}/manifests/${name}`).layers.map(({ digest }: { digest: string }) =>
+        digest.slice(7),
+      ),
+    ),
+  );
+  expect([where, entries("layers")]).toEqual([where, [...new Set(layers)].sort()]);
+  expect([where, entries("blobs/sha256")]).toEqual([where, [...new Set(blobs)].sort()]);
+  expect([where, entries("tmp")]).toEqual([where, []]);
+  for (const name of entries("names"))
+    expect([where, name, ids]).toEqual([
+      where,
+      name,
+      expect.arrayContaining([read(`names/${name}`).id.slice(7)]),
+    ]);
+}
+
+const load = () => engine.call(["load", "-q", "-i", file]);
+const removeAll = () => engine.call(["rmi", "-f", ...NAMES, ...danglingIds()]);
+/** Of images that lost their names to a kill. */
+const danglingIds = (): string[] => {
+  const ids = entries("ids");
+  return ids.filter((id) =>
+    readFileSync(join(images, "ids", id, "config.json"), "utf8").includes("/shared"),
+  );
+};
+
+const CALLS =
+  "mkdir mkdirat rename renameat linkat unlinkat fsync syncfs mknodat fchmodat utimensat flock pwrite64";
+
+/** How often a command makes each call. */
+async function countCalls(command: string): Promise<Map<string, number>> {
+  const trace = join(engine.directory("trace"), "trace");
+  const set = CALLS.split(" ").map((call) => `?${call}`);
+  const { exitCode } = await engine.bash(
+    `exec strace -qq -o '${trace}' -e trace=${set} ${command}`,
+  );
+  expect(exitCode).toBe(0);
+  const calls = readFileSync(trace, "latin1").matchAll(/^([a-z_0-9]+)\(/gm);
+  return new Map(
+    [...Map.groupBy(calls, ([, call = ""]) => call)].map(([call, each]) => [call, each.length]),
+  );
+}
+
+/** Kills a command at its calls, at as many of each kind as there are points for it. */
+async function killEverywhere(command: string, prepare: () => Promise<unknown>): Promise<number> {
+  let killed = 0;
+  await prepare();
+  const counts = await countCalls(command);
+  for (const [call, count] of counts) {
+    const step = Math.ceil(count / 3);
+    for (let when = 1; when <= count; when += step) {
+      await prepare();
+      const { exitCode } = await engine.bash(
+        `exec strace -qq -o /dev/null -e trace=${call} -e inject=${call}:signal=SIGKILL:when=${when} ${command}`,
+      );
+      if (exitCode !== 0) killed++;
+      await isSound(`killed at ${call} number ${when}`);
+    }
+  }
+  return killed;
+}
+
+describe("killed at any moment", () => {
+  testIf(
+    [program("strace"), program("busybox")],
+    "load leaves images that are whole, and nothing of the others",
+    async () => {
+      const command = `"$MYDOCKER" load -q -i '${file}'`;
+      expect(await killEverywhere(command, removeAll)).toBeGreaterThan(15);
+      expect((await load()).out.split("\n").sort()).toEqual(
+        NAMES.map((name) => `Loaded image: ${name}`),
+      );
+      for (const name of ["one", "two"])
+        expect((await engine.run(["--network", "none", `${name}:1`])).out).toBe(name);
+      await removeAll();
+    },
+    120_000,
+  );
+
+  testIf(
+    [program("strace"), program("busybox")],
+    "rmi leaves images that are whole, and nothing of the others",
+    async () => {
+      const command = `"$MYDOCKER" rmi -f ${NAMES.join(" ")}`;
+      const prepare = async () => {
+        await removeAll();
+        await load();
+      };
+      expect(await killEverywhere(command, prepare)).toBeGreaterThan(10);
+      await removeAll();
+      await isSound("in the end");
+      expect(danglingIds()).toEqual([]);
+    },
+    120_000,
+  );
+});
+
+describe("all at once", () => {
+  beforeEach(async () => {
+    await load();
+  });
+
+  testIf(
+    [program("busybox")],
+    "load, rmi, run and save of the same images",
+    async () => {
+      const random = () => NAMES[Math.floor(Math.random() * NAMES.length)] as string;
+      const works: (() => Promise<{ exitCode: number | null; out: string; err: string }>)[] = [
+        load,
+        () => engine.call(["rmi", random()]),
+        () => engine.call(["rmi", "-f", random(), random()]),
+        () => engine.run(["--network", "none", "--pull", "never", random()]),
+        () =>
+          engine.call([
+            "save",
+            "-o",
+            join(engine.directory("saved"), crypto.randomUUID()),
+            random(),
+          ]),
+        () => engine.call(["images"]),
+      ];
+      const failed: string[] = [];
+      const worker = async (number: number) => {
+        for (let round = 0; round < 8; round++) {
+          const { exitCode, err } = await (
+            works[(number + round) % works.length] as () => ReturnType<typeof load>
+          )();
+          // Another may have been first; nothing else may go wrong.
+          const isKnown = /No such image|was removed|conflict: |is gone|Unable to find image/.test(
+            err,
+          );
+          if (exitCode !== 0 && !isKnown) failed.push(err);
+        }
+      };
+      await Promise.all(Array.from({ length: 6 }, (_, number) => worker(number)));
+      expect(failed).toEqual([]);
+      await isSound("after all at once");
+      await load();
+      for (const name of ["one", "two"])
+        expect((await engine.run(["--network", "none", `${name}:2`])).out).toBe(name);
+      await removeAll();
+      await isSound("in the end");
+    },
+    60_000,
+  );
+});
+
+test("what was made is removed", async () => {
+  await removeAll();
+  expect(entries("ids")).toHaveLength(1);
+});
+leavesNothingBehind(engine);
