@@ -10,6 +10,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 /** In double quotes, as Go's `%q` writes it: control characters and bytes that are not UTF-8 as `\xff`. */
 export function quote(text: string): string {
+  if (/^[ !#-[\]-~]*$/.test(text)) return `"${text}"`;
   let quoted = "";
   for (const char of text) {
     const code = char.codePointAt(0) as number;

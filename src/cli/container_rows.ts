@@ -46,39 +46,67 @@ export interface ContainerRowOptions {
   readonly size?: { readonly own: number; readonly all: number };
 }
 
-/** By field, in the order of Docker's JSON. */
+/** By field, in the order of Docker's JSON. Each is made when it is asked for: there may be thousands of rows. */
 export function containerRow(
   { record, state }: Pick<ContainerSummary, "record" | "state">,
   { now, whole, size = { own: 0, all: 0 } }: ContainerRowOptions,
 ): ContainerRow {
-  const [program = "", ...args] = record.command;
-  // As Docker's daemon shows it, quotes inside or not.
-  const command = [program, ...args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg))].join(" ");
-  const mounts = (record.options?.mounts ?? []).filter(({ type }) => type !== "tmpfs");
-  const virtual = size.all > 0 ? ` (virtual ${humanSize(size.all)})` : "";
   return {
-    Command: quote(whole ? command : ellipsis(command, 20)),
-    CreatedAt: listedTime(record.created),
-    ID: whole ? record.id : record.id.slice(0, 12),
+    get Command() {
+      const command = commandText(record.command);
+      return quote(whole ? command : ellipsis(command, 20));
+    },
+    get CreatedAt() {
+      return listedTime(record.created);
+    },
+    get ID() {
+      return whole ? record.id : record.id.slice(0, 12);
+    },
     Image: record.image,
-    Labels: Object.entries(record.labels)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, value]) => `${name}=${value}`)
-      .join(","),
-    LocalVolumes: String(mounts.filter(({ type }) => type === "volume").length),
-    Mounts: mounts
-      .map((mount) => ellipsis(nameOf(mount), whole ? Number.POSITIVE_INFINITY : 15))
-      .join(","),
+    get Labels() {
+      return Object.entries(record.labels)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, value]) => `${name}=${value}`)
+        .join(",");
+    },
+    get LocalVolumes() {
+      return String(mountsOf(record).filter(({ type }) => type === "volume").length);
+    },
+    get Mounts() {
+      const width = whole ? Number.POSITIVE_INFINITY : 15;
+      return mountsOf(record)
+        .map((mount) => ellipsis(nameOf(mount), width))
+        .join(",");
+    },
     Names: record.name,
-    Networks: record.networks.join(","),
-    Ports: portsText(record.ports),
-    RunningFor: `${humanAge(record.created, now)} ago`,
-    Size: `${humanSize(size.own)}${virtual}`,
+    get Networks() {
+      return record.networks.join(",");
+    },
+    get Ports() {
+      return record.ports.length === 0 ? "" : portsText(record.ports);
+    },
+    get RunningFor() {
+      return `${humanAge(record.created, now)} ago`;
+    },
+    get Size() {
+      const virtual = size.all > 0 ? ` (virtual ${humanSize(size.all)})` : "";
+      return `${humanSize(size.own)}${virtual}`;
+    },
     State: state.status,
-    Status: statusText(state, now),
+    get Status() {
+      return statusText(state, now);
+    },
     Label: (name) => (Object.hasOwn(record.labels, name) ? (record.labels[name] ?? "") : ""),
   };
 }
+
+/** As Docker's daemon shows it, quotes inside or not. */
+function commandText([program = "", ...args]: readonly string[]): string {
+  return [program, ...args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg))].join(" ");
+}
+
+const mountsOf = ({ options }: ContainerSummary["record"]): MountRequest[] =>
+  (options?.mounts ?? []).filter(({ type }) => type !== "tmpfs");
 
 function nameOf(mount: MountRequest): string {
   if (mount.type === "bind") return mount.source;

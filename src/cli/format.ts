@@ -44,13 +44,21 @@ function fillSimple(
   if (!isSimple) return undefined;
   const lines: string[] = [];
   for (const row of rows) {
-    let line = "";
-    for (const [index, part] of parts.entries()) {
+    const values: string[] = [];
+    for (let index = 0; index < parts.length; index++) {
+      const part = parts[index] as string;
       const value: unknown = isField(index) ? Reflect.get(row, part) : part;
       if (typeof value !== "string") return undefined;
-      line += isField(index) ? printable(value) : value;
+      values.push(value);
     }
-    lines.push(line);
+    const line = values.join("");
+    // As nearly always there is nothing to be escaped in any of them.
+    const isPlain = /^[\x20-\x7e\t]*$/.test(line);
+    lines.push(
+      isPlain
+        ? line
+        : values.map((value, index) => (isField(index) ? printable(value) : value)).join(""),
+    );
   }
   return lines;
 }

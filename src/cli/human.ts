@@ -51,6 +51,7 @@ function scale(bytes: number, base: number, units: readonly string[], digits: nu
 
 /** At most `width` characters; what is longer ends in "…". */
 export function ellipsis(text: string, width: number): string {
+  if (text.length <= width) return text;
   const chars = [...text];
   return chars.length <= width ? text : `${chars.slice(0, width - 1).join("")}…`;
 }

@@ -7,16 +7,19 @@ const GAP = 3;
 export function drawTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) {
-    row.slice(0, -1).forEach((cell, column) => {
-      widths[column] = Math.max(widths[column] ?? LEAST_WIDTH, widthOf(cell) + GAP);
-    });
+    for (let column = 0; column < row.length - 1; column++) {
+      const width = widthOf(row[column] as string) + GAP;
+      widths[column] = Math.max(widths[column] ?? LEAST_WIDTH, width);
+    }
   }
-  return rows
-    .map((row) =>
-      row.map((cell, column) => (column === row.length - 1 ? cell : pad(cell, widths[column]))),
-    )
-    .map((cells) => `${cells.join("")}\n`)
-    .join("");
+  let table = "";
+  for (const row of rows) {
+    const last = row.length - 1;
+    for (let column = 0; column < last; column++)
+      table += pad(row[column] as string, widths[column]);
+    table += `${row[last] ?? ""}\n`;
+  }
+  return table;
 }
 
 const pad = (cell: string, width = 0): string => cell + " ".repeat(width - widthOf(cell));

@@ -51,7 +51,14 @@ export class ContainerStore {
   readonly #containers: string;
   readonly #names: string;
 
-  constructor(paths: Paths) {
+  readonly #readText: (path: string) => string | undefined;
+
+  /** @param readText for one who reads many records; undefined for what is missing */
+  constructor(
+    paths: Paths,
+    readText: (path: string) => string | undefined = (path) => ifExists(() => readFile(path)),
+  ) {
+    this.#readText = readText;
     this.#containers = `${paths.root}/containers`;
     this.#names = `${paths.root}/names`;
   }
@@ -197,7 +204,7 @@ export class ContainerStore {
   /** How healthy it is; undefined when nothing is known, or it is damaged: the next probe writes it anew. */
   readHealth(id: string): Health | undefined {
     try {
-      return readJson(`${this.directory(id)}/health.json`, parseHealth);
+      return readJson(this.#readText, `${this.directory(id)}/health.json`, parseHealth);
     } catch (error) {
       if (error instanceof DamagedContainerError) return undefined;
       throw error;
@@ -224,7 +231,7 @@ export class ContainerStore {
    * @throws {DamagedContainerError}
    */
   read(id: string): ContainerRecord | undefined {
-    return readJson(`${this.directory(id)}/container.json`, (value) =>
+    return readJson(this.#readText, `${this.directory(id)}/container.json`, (value) =>
       parseContainerRecord(value, id),
     );
   }
@@ -247,7 +254,7 @@ export class ContainerStore {
 
   /** How it ended; undefined when it has not. @throws {DamagedContainerError} */
   readExit(id: string): ExitRecord | undefined {
-    return readJson(`${this.directory(id)}/exit.json`, parseExitRecord);
+    return readJson(this.#readText, `${this.directory(id)}/exit.json`, parseExitRecord);
   }
 
   /** Whether it has ended, and its end was written down. */
@@ -354,11 +361,15 @@ export class DamagedContainerError extends MydockerError {
   override readonly name = "DamagedContainerError";
 }
 
-function readJson<T>(path: string, parse: (value: unknown) => T): T | undefined {
+function readJson<T>(
+  read: (path: string) => string | undefined,
+  path: string,
+  parse: (value: unknown) => T,
+): T | undefined {
   let why: string;
   let cause: unknown;
   try {
-    const text = ifExists(() => readFile(path));
+    const text = read(path);
     return text === undefined ? undefined : parse(JSON.parse(text));
   } catch (error) {
     cause = error;

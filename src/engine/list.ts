@@ -1,13 +1,14 @@
 /** Containers as `ps` shows them. */
-import { readLayout } from "../cgroups/layout.ts";
+import { type CgroupLayout, readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
 import { processStartTime } from "../linux/proc.ts";
+import { manyTextsReader } from "../linux/text_files.ts";
 import { type PublishedPort, readNetworks } from "../network/state.ts";
 import type { Paths } from "../paths.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import { ContainerStore, DamagedContainerError } from "./container_store.ts";
 import { type Health, isChecked } from "./health.ts";
-import { type OwnerRecord, readOwner } from "./ownership.ts";
+import { type OwnerRecord, ownedIds, readOwner } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 import type { RunOptions } from "./run_options.ts";
 
@@ -73,9 +74,13 @@ export function stateOf(
 }
 
 /** A container that runs, or is paused. */
-export function withPause(state: ContainerState, owner: OwnerRecord | undefined): ContainerState {
+export function withPause(
+  state: ContainerState,
+  owner: OwnerRecord | undefined,
+  layout: () => CgroupLayout = readLayout,
+): ContainerState {
   if (state.status !== "running" || owner === undefined) return state;
-  const isPaused = openCgroup(readLayout(), owner.cgroup).frozen();
+  const isPaused = openCgroup(layout(), owner.cgroup).frozen();
   return isPaused ? { ...state, status: "paused" } : state;
 }
 
@@ -89,18 +94,51 @@ function withHealth(
   return { ...state, health: store.readHealth(id)?.Status ?? "starting" };
 }
 
-/** All containers, the newest first. One that is being made or removed is left out. */
-export function listContainers(paths: Paths): ContainerSummary[] {
+/** So many are read in another way, which has to be loaded. */
+const MANY = 50;
+
+/**
+ * Containers, the newest first. One that is being made or removed is left out.
+ * @param which those that may be up at most: the others are not looked at
+ */
+export function listContainers(paths: Paths, which: "all" | "up" = "all"): ContainerSummary[] {
   recover(paths);
-  const store = new ContainerStore(paths);
-  return store
-    .ids()
-    .flatMap((id) => summarize(paths, store, id) ?? [])
-    .sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
+  const owned = ownedIds(paths); // first: one that is started meanwhile has lost its record of an end
+  const ids = which === "up" ? [...owned] : new ContainerStore(paths).ids();
+  const look: Look = {
+    paths,
+    store:
+      ids.length < MANY ? new ContainerStore(paths) : new ContainerStore(paths, manyTextsReader()),
+    owned,
+    layout: once(readLayout),
+  };
+  const found: ContainerSummary[] = [];
+  for (const id of ids) {
+    const summary = summarize(look, id);
+    if (summary !== undefined) found.push(summary);
+  }
+  return found.sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
+}
+
+/** What one look at all containers shares. */
+interface Look {
+  readonly paths: Paths;
+  readonly store: ContainerStore;
+  readonly owned: ReadonlySet<string>;
+  readonly layout: () => CgroupLayout;
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 /** @returns undefined for one that is being made or removed */
-function summarize(paths: Paths, store: ContainerStore, id: string): ContainerSummary | undefined {
+function summarize(look: Look, id: string): ContainerSummary | undefined {
+  const { paths, store } = look;
   const problems: string[] = [];
   const read = <T>(reading: () => T): T | undefined => {
     try {
@@ -113,9 +151,12 @@ function summarize(paths: Paths, store: ContainerStore, id: string): ContainerSu
   };
   const record = read(() => store.read(id));
   if (record === undefined && problems.length === 0) return undefined;
-  const exit = read(() => store.readExit(id));
-  const owner = readOwner(paths, id);
-  const paused = withPause(stateOf(owner, exit), owner);
+  const before = read(() => store.readExit(id));
+  // Without a record of its end it may have been started since we looked for owners.
+  const owner = look.owned.has(id) || before === undefined ? readOwner(paths, id) : undefined;
+  // Or have ended since we looked for that.
+  const exit = before ?? (owner === undefined ? read(() => store.readExit(id)) : undefined);
+  const paused = withPause(stateOf(owner, exit), owner, look.layout);
   const state = record === undefined ? paused : withHealth(paused, store, record);
   return {
     record: record === undefined ? unreadable(store, id) : listed(paths, record, isUp(state)),
@@ -132,7 +173,11 @@ function listed(paths: Paths, record: ContainerRecord, isRunning: boolean): List
   const { network, networks } = record.options;
   const state = isRunning ? readNetworks(paths, record.id) : undefined;
   const names = state?.endpoints ?? networks ?? [{ network }];
-  return { ...record, networks: names.map((each) => each.network), ports: state?.ports ?? [] };
+  // Its record is nobody else's: it was just read.
+  return Object.assign(record, {
+    networks: names.map((each) => each.network),
+    ports: state?.ports ?? [],
+  });
 }
 
 function unreadable(store: ContainerStore, id: string): ListedContainer {

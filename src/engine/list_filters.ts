@@ -24,6 +24,22 @@ export interface ListChoice {
 const STATES = ["paused", "restarting", "removing", "running", "dead", "created", "exited"];
 const HEALTH = ["none", "starting", "healthy", "unhealthy"];
 
+/** Filters that need nothing of containers that are not shown. */
+const OF_ITS_OWN = [
+  "ancestor",
+  "expose",
+  "health",
+  "label",
+  "name",
+  "network",
+  "publish",
+  "volume",
+];
+
+/** Whether only those that are up come into question. */
+export const onlyUp = ({ all, last, filters }: ListChoice): boolean =>
+  !all && last < 1 && filters.every(({ name }) => OF_ITS_OWN.includes(name));
+
 /**
  * Of one name one value must match, of several names each.
  * @param all the newest first

@@ -209,6 +209,11 @@ export function ownerOf(paths: Paths, id: string): number | undefined {
   return byteLockHolder(lockFile(paths), ownerByte(id));
 }
 
+/** The ids of all containers that have an owner, living or not. */
+export function ownedIds(paths: Paths): ReadonlySet<string> {
+  return new Set(ownerFiles(paths).map(({ name }) => name));
+}
+
 /** What the living owner of a container says; undefined when it has none. */
 export function readOwner(paths: Paths, id: string): OwnerRecord | undefined {
   for (let attempt = 1; ownerOf(paths, id) !== undefined; attempt++) {

@@ -43,21 +43,22 @@ export const command = defineCommand({
   async run({ values }) {
     requireRoot("mydocker ps");
     const { listContainers } = await import("../../../engine/list.ts");
-    const { chooseContainers } = await import("../../../engine/list_filters.ts");
+    const { chooseContainers, onlyUp } = await import("../../../engine/list_filters.ts");
     const { statePaths } = await import("../../../paths.ts");
     const paths = statePaths();
-    const all = listContainers(paths);
+    const { format, filter: filters, last = -1 } = values;
+    const choice = {
+      all: values.all,
+      last: last === -1 && values.latest ? 1 : last,
+      filters,
+    };
+    const all = listContainers(paths, onlyUp(choice) ? "up" : "all");
     const problems = all.flatMap((each) => each.problems);
     if (problems.length > 0) {
       const { log } = await import("../../../log.ts");
       for (const problem of problems) log.warn(problem);
     }
-    const { format, filter: filters, last = -1 } = values;
-    const shown = chooseContainers(paths, all, {
-      all: values.all,
-      last: last === -1 && values.latest ? 1 : last,
-      filters,
-    });
+    const shown = chooseContainers(paths, all, choice);
     const isUsual = tableFormat(format, "") === "";
     const withSize = values.size || /\.Size\b/.test(format ?? "");
     const sizeOf = withSize
