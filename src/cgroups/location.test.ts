@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { CgroupLayout, Hierarchy } from "./layout.ts";
-import { locateCgroup, systemdPath } from "./location.ts";
+import { locateCgroup, systemdPath, systemdUnit } from "./location.ts";
 
 const hierarchy = (controller: string, mountRoot = "/"): Hierarchy => ({
   version: controller === "" ? 2 : 1,
@@ -49,12 +49,14 @@ describe("a relative path, and none, start at the runtime's own cgroup", () => {
   });
 });
 
+const unitPath = (text: string): string => systemdPath(systemdUnit(text, "ctr"));
+
 test("slice:prefix:name is the path that systemd gives the unit", () => {
-  expect(systemdPath("machine.slice:libpod:1f")).toBe("/machine.slice/libpod-1f.scope");
-  expect(systemdPath("a-b-c.slice:p:n")).toBe("/a.slice/a-b.slice/a-b-c.slice/p-n.scope");
-  expect(systemdPath(":cri:n")).toBe("/system.slice/cri-n.scope");
-  expect(systemdPath("-.slice::n")).toBe("/-n.scope");
-  expect(systemdPath("a.slice:p:a-x.slice")).toBe("/a.slice/a-x.slice");
+  expect(unitPath("machine.slice:libpod:1f")).toBe("/machine.slice/libpod-1f.scope");
+  expect(unitPath("a-b-c.slice:p:n")).toBe("/a.slice/a-b.slice/a-b-c.slice/p-n.scope");
+  expect(unitPath(":cri:n")).toBe("/system.slice/cri-n.scope");
+  expect(unitPath("-.slice::n")).toBe("/-n.scope");
+  expect(unitPath("a.slice:p:a-x.slice")).toBe("/a.slice/a-x.slice");
   const request = { cgroupsPath: "", id: "ctr", systemd: true, layout: v2, ownCgroup: () => "" };
   expect(locateCgroup(request)).toBe("/system.slice/mydocker-ctr.scope");
 });
@@ -68,7 +70,7 @@ test("what is no unit is refused", () => {
     "a--b.slice:p:n",
     ".slice:p:n",
   ])
-    expect(() => systemdPath(text)).toThrow("linux.cgroupsPath: not a cgroup");
+    expect(() => unitPath(text)).toThrow("linux.cgroupsPath: not a cgroup");
   for (const text of ["a/b.slice:p:n", "a.slice:../p:n", "a.slice:p:n/../x", "a.slice:p:"])
-    expect(() => systemdPath(text)).toThrow("not a cgroup");
+    expect(() => unitPath(text)).toThrow("not a cgroup");
 });

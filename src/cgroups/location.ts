@@ -28,7 +28,7 @@ export interface LocationRequest {
  */
 export function locateCgroup(request: LocationRequest): CgroupLocation {
   const { cgroupsPath, id, systemd, layout } = request;
-  if (systemd) return systemdPath(cgroupsPath === "" ? `:mydocker:${id}` : cgroupsPath);
+  if (systemd) return systemdPath(systemdUnit(cgroupsPath, id));
   const path = cleaned(cgroupsPath === "" ? id : cgroupsPath);
   if (cgroupsPath.startsWith("/")) return path;
   const own = ownCgroups(request.ownCgroup());
@@ -63,18 +63,32 @@ function cleaned(path: string): string {
 /** The slice of what names none: systemd.special(7). */
 const DEFAULT_SLICE = "system.slice";
 
+/** A unit of systemd's, and the slice that it is in. */
+export interface SystemdUnit {
+  readonly name: string;
+  readonly slice: string;
+}
+
 /**
- * The path that systemd gives the unit that `slice:prefix:name` stands for: the scope
- * `prefix-name.scope`, or the slice `name` itself, in a slice. We make it where no systemd is asked to.
+ * What `slice:prefix:name` stands for: the scope `prefix-name.scope`, or the slice `name` itself, in a slice.
+ * @param text empty: a scope of the container's id in the usual slice
  * @throws {MydockerError} when it is something else
  */
-export function systemdPath(text: string): string {
-  const [slice = "", prefix = "", name = "", ...excess] = text.split(":");
-  if (text.split(":").length !== 3 || excess.length > 0 || name === "")
+export function systemdUnit(text: string, id: string): SystemdUnit {
+  const parts = (text === "" ? `:mydocker:${id}` : text).split(":");
+  const [slice = "", prefix = "", name = ""] = parts;
+  if (parts.length !== 3 || name === "")
     throw pathError(text, "it has the form slice:prefix:name for systemd");
   if (`${prefix}${name}`.includes("/")) throw pathError(text, "a unit's name has no /");
-  const unit = name.endsWith(".slice") ? name : `${prefix}-${name}.scope`;
-  return `${slicePath(slice === "" ? DEFAULT_SLICE : slice)}/${unit}`;
+  return {
+    name: name.endsWith(".slice") ? name : `${prefix}-${name}.scope`,
+    slice: slice === "" ? DEFAULT_SLICE : slice,
+  };
+}
+
+/** The path that systemd gives a unit. We make it where no systemd is. */
+export function systemdPath({ name, slice }: SystemdUnit): string {
+  return `${slicePath(slice)}/${name}`;
 }
 
 /** `a-b.slice` is in `a.slice`, and `-.slice` is the root: systemd.slice(5). */

@@ -3,7 +3,7 @@ import { SysError } from "../ffi/call.ts";
 import type { CgroupWrite, ReadCurrent } from "./controller.ts";
 import { reader, writeLimit } from "./directory.ts";
 import { CgroupError } from "./error.ts";
-import type { Cgroup } from "./manager.ts";
+import type { BeforeWrite, Cgroup } from "./manager.ts";
 import type { Resources } from "./resources.ts";
 import { type DeviceState, deviceWrites, parseDeviceList } from "./v1/devices.ts";
 
@@ -11,9 +11,14 @@ import { type DeviceState, deviceWrites, parseDeviceList } from "./v1/devices.ts
  * Sets what `resources` names and leaves the rest as it is. When the kernel refuses one value, those
  * that were set before it are set back: the error is of the one, and nothing has changed. (A
  * hierarchy that the container was moved into for it stays, without limits.)
+ * @param beforeWrite told what is about to be written, or set back
  * @throws {CgroupError} naming controller, file and value
  */
-export function updateCgroup(cgroup: Cgroup, resources: Resources): void {
+export function updateCgroup(
+  cgroup: Cgroup,
+  resources: Resources,
+  beforeWrite?: BeforeWrite,
+): void {
   const before: (() => void)[] = [];
   try {
     cgroup.apply(resources, (directory, writes) => {
@@ -25,8 +30,13 @@ export function updateCgroup(cgroup: Cgroup, resources: Resources): void {
       }
       for (const write of writes) {
         const old = previousWrite(write, read);
-        if (old !== undefined) before.push(() => restore(directory, old));
+        if (old === undefined) continue;
+        before.push(() => {
+          beforeWrite?.(directory, [old]);
+          restore(directory, old);
+        });
       }
+      beforeWrite?.(directory, writes);
     });
   } catch (error) {
     for (const restoreOne of before.reverse()) restoreOne();

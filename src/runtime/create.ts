@@ -1,6 +1,6 @@
 /** `create` and `run` of the OCI runtime: from a bundle to a container whose first process waits, or runs. */
 import { type CgroupLayout, readLayout } from "../cgroups/layout.ts";
-import { locateCgroup } from "../cgroups/location.ts";
+import { locateCgroup, systemdPath, systemdUnit } from "../cgroups/location.ts";
 import { type Cgroup, planCgroup, planNone } from "../cgroups/manager.ts";
 import { cgroupRecord } from "../cgroups/record.ts";
 import { MydockerError } from "../errors.ts";
@@ -94,6 +94,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   const store = new RuntimeStore(options.root);
   const { intelRdt } = spec.linux;
   const resctrl = intelRdt === undefined ? undefined : await planClass(intelRdt, options.id);
+  const scope = await planScope(spec, options);
   let record: ContainerRecord = {
     ociVersion: spec.ociVersion,
     id: options.id,
@@ -103,6 +104,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
     owner: userName(),
     annotations: spec.annotations,
     cgroup: cgroupRecord(cgroup),
+    ...(scope === undefined ? {} : { unit: scope.name }),
     ...(resctrl === undefined ? {} : { resctrl: resctrl.record }),
     keyring: options.newKeyring,
   };
@@ -114,6 +116,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   using _lock = store.lock(options.id);
   undo.defer(() => store.remove(options.id));
   cgroup.refuseIfUsed();
+  undo.defer(() => scope?.end());
   undo.defer(() => cgroup.remove());
   undo.defer(() => resctrl?.remove());
   undo.defer(() => devices?.putBack());
@@ -126,16 +129,24 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   };
   // Before anything else is made: whoever deletes what we leave half made needs it.
   if (layout.mode === "v2") store.note(record);
-  const birthplace = cgroup.createFirst();
+  const birthplace = scope === undefined ? cgroup.createFirst() : undefined;
+  let enclosed: number | undefined;
+  const enclose = (pid: number) => {
+    if (enclosed === pid) return;
+    scope?.start(pid);
+    if (birthplace === undefined) cgroup.create();
+    if (!options.noCgroup) cgroup.apply(spec.linux.resources, scope?.tell);
+    enclosed = pid;
+  };
   const plan = initPlan(options, spec, { rootfs, layout, cgroup, record, socket });
   const started = launch(birthplace === undefined ? plan : { ...plan, birthplace }, {
     meanwhile(pid) {
       note(pid); // likewise
-      if (birthplace === undefined) cgroup.create();
-      if (!options.noCgroup) cgroup.apply(spec.linux.resources);
+      enclose(pid);
       resctrl?.make();
     },
     forked(pid) {
+      if (scope !== undefined) enclose(pid); // it ends with the first, should that one hang
       devices?.move(pid);
       resctrl?.join(pid);
       if (isNew(spec.linux.namespaces, "user")) cgroup.add(pid);
@@ -176,6 +187,22 @@ function usualCgroup(layout: CgroupLayout, { linux }: Spec, options: CreateOptio
     ownCgroup: () => readFile("/proc/self/cgroup"),
   });
   return planCgroup(layout, location, linux.resources, { figures: true });
+}
+
+/** The scope that its cgroup is to be, where there is a systemd to be asked for it. */
+async function planScope({ linux }: Spec, options: CreateOptions) {
+  const { id, systemdCgroup, noCgroup, warn } = options;
+  if (!systemdCgroup || noCgroup) return undefined;
+  const { isBooted } = await import("../systemd/units.ts");
+  const unit = systemdUnit(linux.cgroupsPath, id);
+  if (!isBooted() || !unit.name.endsWith(".scope")) return undefined;
+  const { endScope, startScope, tellLimits } = await import("./systemd_scope.ts");
+  return {
+    name: unit.name,
+    start: (pid: number) => startScope(unit, id, pid),
+    tell: tellLimits(unit.name),
+    end: () => endScope(unit.name, systemdPath(unit), warn),
+  };
 }
 
 /** Mounts that would show its cgroup are left out: it has none. */

@@ -64,11 +64,11 @@ function sendTo(pid: number, signal: number): void {
  * @param warn is told of hooks that fail
  * @throws {MydockerError}
  */
-export function deleteContainer(
+export async function deleteContainer(
   store: RuntimeStore,
   id: string,
   { force, warn }: { force: boolean; warn: (message: string) => void },
-): void {
+): Promise<void> {
   using lock = store.lock(id);
   if (lock === undefined) {
     if (force) return;
@@ -87,6 +87,10 @@ export function deleteContainer(
   if (status === "paused") cgroup.kill(); // SIGKILL alone would wait until it is thawed
   if (record.init !== undefined && status !== "stopped") killProcess(record.init, PATIENCE);
   cgroup.remove();
+  if (record.unit !== undefined) {
+    const { endScope } = await import("./systemd_scope.ts");
+    endScope(record.unit, cgroup.path, warn);
+  }
   if (record.resctrl !== undefined) removeResctrl(record.resctrl);
   store.remove(id);
   if (hooks.length === 0) return;

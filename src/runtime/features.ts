@@ -35,7 +35,7 @@ export function ociFeatures(): object {
     linux: {
       namespaces: [...NAMESPACE_TYPES].sort(),
       capabilities: CAPABILITIES,
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: false, rdma: true },
       seccomp: seccomp(),
       apparmor: { enabled: ABILITIES["process.apparmorProfile"] },
       selinux: { enabled: ABILITIES["process.selinuxLabel"] },

@@ -46,6 +46,8 @@ export interface ContainerRecord {
   readonly owner: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly cgroup: CgroupRecord;
+  /** The scope of systemd's that its cgroup is. */
+  readonly unit?: string;
   readonly resctrl?: ResctrlRecord;
   /** What is wrong with its command's file, if that can be seen. */
   readonly outlook?: Outlook;

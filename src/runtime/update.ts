@@ -10,13 +10,20 @@ import type { RuntimeStore } from "./store.ts";
  * Sets the limits that `resources` names; all or none.
  * @throws {MydockerError} when it has stopped, {CgroupError} for a limit that cannot be
  */
-export function updateContainer(store: RuntimeStore, id: string, resources: Resources): void {
+export async function updateContainer(
+  store: RuntimeStore,
+  id: string,
+  resources: Resources,
+): Promise<void> {
   using _lock = store.lock(id);
   const record = store.read(id);
   if (statusOf(store, record) === "stopped") {
     throw new MydockerError(`cannot update ${id}: container not running`);
   }
-  updateCgroup(openRecord(record.cgroup), resources);
+  const { unit } = record;
+  const told =
+    unit === undefined ? undefined : (await import("./systemd_scope.ts")).tellLimits(unit);
+  updateCgroup(openRecord(record.cgroup), resources, told);
   // What exec and a later start read is what it now has.
   const spec = store.readConfig(id);
   store.writeConfig(id, {

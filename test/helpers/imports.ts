@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["cli"],
   ["engine"],
   ["images", "network", "storage", "volumes", "runtime"],
-  ["namespaces", "rootfs", "cgroups", "seccomp", "capabilities", "netlink", "staging"],
+  ["namespaces", "rootfs", "cgroups", "seccomp", "capabilities", "netlink", "staging", "systemd"],
   ["linux"],
   ["ffi"],
 ];

@@ -17,9 +17,9 @@ export const command = defineOciCommand({
   usage: "ID",
   min: 1,
   max: 1,
-  run({ positionals: [id = ""], values: { force } }, globals) {
+  async run({ positionals: [id = ""], values: { force } }, globals) {
     const warn = (message: string) => report("warning", message, globals);
-    deleteContainer(new RuntimeStore(globals.root), id, { force, warn });
+    await deleteContainer(new RuntimeStore(globals.root), id, { force, warn });
     return undefined;
   },
 });

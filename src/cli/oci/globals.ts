@@ -25,7 +25,8 @@ export const OCI_GLOBALS = {
   debug: { type: "boolean", description: "Show every kernel call on stderr" },
   "systemd-cgroup": {
     type: "boolean",
-    description: "cgroupsPath is SLICE:PREFIX:NAME, and the cgroup where systemd would have it",
+    description:
+      "cgroupsPath is SLICE:PREFIX:NAME, a scope that systemd is asked for where it runs",
   },
   "cgroup-manager": {
     type: "value",

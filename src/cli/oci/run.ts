@@ -32,7 +32,7 @@ export const command = defineOciCommand({
     runPoststart(store, record, warn);
     if (foreground === undefined || signals === undefined) return 0;
     const status = await foreground.attendTo(started, signals);
-    if (!values.keep) deleteContainer(store, id, { force: true, warn });
+    if (!values.keep) await deleteContainer(store, id, { force: true, warn });
     return status.code;
   },
 });

@@ -59,10 +59,10 @@ export const command = defineOciCommand({
   usage: "ID",
   min: 1,
   max: 1,
-  run({ positionals: [id = ""], values }, globals) {
+  async run({ positionals: [id = ""], values }, globals) {
     const store = new RuntimeStore(globals.root);
     store.read(id); // that it is missing is said first
-    updateContainer(store, id, parseResources(resourcesText(values)));
+    await updateContainer(store, id, parseResources(resourcesText(values)));
     return undefined;
   },
 });
