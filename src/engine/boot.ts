@@ -1,4 +1,5 @@
 /** What a boot and a shutdown of the machine mean for containers: `system boot` and `system shutdown`. */
+import { isErrno } from "../ffi/call.ts";
 import { close, flock, LOCK_EX, O, open } from "../linux/fd.ts";
 import { mkdirIfMissing, rmdirIfEmpty, statIfExists } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
@@ -41,8 +42,17 @@ export async function bootContainers(paths: Paths, listener: BootListener): Prom
       listener.failed(error);
     }
   }
-  mkdirIfMissing(marker(paths), 0o700); // now: one that is killed before can be followed by another
+  // Now: one that is killed before can be followed by another.
+  if (isFirst) markBooted(paths);
   return allStarted;
+}
+
+function markBooted(paths: Paths): void {
+  try {
+    mkdirIfMissing(marker(paths), 0o700);
+  } catch (error) {
+    if (!isErrno(error, "ENOSPC", "EDQUOT")) throw error; // on a full disk the next one is a first one, too
+  }
 }
 
 /** One `system boot` after the other. */

@@ -28,7 +28,7 @@ import {
   symlink,
   unlinkIfExists,
 } from "../linux/file.ts";
-import { replaceFile, syncDirectory, syncFile } from "../linux/replace_file.ts";
+import { replaceFile, rewriteAs, syncDirectory, syncFile } from "../linux/replace_file.ts";
 import type { Paths } from "../paths.ts";
 import type { Spec } from "../runtime/spec.ts";
 import { isContainerId } from "./container_id.ts";
@@ -153,7 +153,14 @@ export class ContainerStore {
   }
 
   writeExit(id: string, exit: ExitRecord): void {
-    replaceFile(`${this.directory(id)}/exit.json`, JSON.stringify(exit), { durable: true });
+    const [path, text] = [`${this.directory(id)}/exit.json`, JSON.stringify(exit)];
+    try {
+      replaceFile(path, text, { durable: true });
+    } catch (error) {
+      // A full disk: nobody needs the configuration of its last start any more, which is longer.
+      if (!isErrno(error, "ENOSPC", "EDQUOT") || !this.hasStarted(id)) throw error;
+      rewriteAs(this.configPath(id), path, text);
+    }
   }
 
   /** Takes back how it ended last: it is about to run again. */

@@ -1,8 +1,19 @@
 /** Files that are replaced as a whole, so that a reader sees the old one or the new one. */
 import { cString, encodeBytes } from "../ffi/bytes.ts";
-import { check, checkUnless } from "../ffi/call.ts";
+import { check, checkUnless, SysError } from "../ffi/call.ts";
 import { libc } from "../ffi/libc.ts";
-import { AT_FDCWD, AT_SYMLINK_FOLLOW, close, fdPath, fsync, O, open, writeAll } from "./fd.ts";
+import {
+  AT_FDCWD,
+  AT_SYMLINK_FOLLOW,
+  close,
+  fdPath,
+  fsync,
+  ftruncate,
+  O,
+  open,
+  pwrite,
+  writeAll,
+} from "./fd.ts";
 import { rename, unlink } from "./file.ts";
 import { SYS } from "./syscall_numbers.ts";
 
@@ -13,7 +24,7 @@ export function replaceFile(
   options: { durable?: boolean; mode?: number } = {},
 ): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  const fd = open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, options.mode ?? 0o600);
+  const fd = openTemporary(temporary, path, options.mode ?? 0o600);
   try {
     writeAll(fd, encodeBytes(text), path);
     if (options.durable === true) fsync(fd);
@@ -25,6 +36,35 @@ export function replaceFile(
   }
   rename(temporary, path);
   if (options.durable === true) syncDirectory(path.slice(0, path.lastIndexOf("/")) || "/");
+}
+
+/** An error names the file that is to be replaced. */
+function openTemporary(temporary: string, path: string, mode: number): number {
+  try {
+    return open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, mode);
+  } catch (cause) {
+    if (!(cause instanceof SysError)) throw cause;
+    throw Object.assign(new SysError("write", { path }, cause.errno), { cause });
+  }
+}
+
+/**
+ * Makes another file of a file that is there, as {@link replaceFile} with `durable`, on a disk that
+ * has no room for a new one: in its place, and then by another name.
+ * @param text no longer than what is there
+ */
+export function rewriteAs(from: string, path: string, text: string): void {
+  const fd = open(from, O.O_WRONLY);
+  try {
+    const bytes = encodeBytes(text);
+    pwrite(fd, bytes, 0);
+    ftruncate(fd, bytes.length);
+    fsync(fd);
+  } finally {
+    close(fd);
+  }
+  rename(from, path);
+  syncDirectory(path.slice(0, path.lastIndexOf("/")) || "/");
 }
 
 /** Gives a file its first name, which must be free: linkat(2), and open(2), "O_TMPFILE". */

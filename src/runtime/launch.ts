@@ -1,7 +1,7 @@
 /** Starts a container's first process, and follows the protocol of protocol.ts to its end. */
 import { Flags, isErrno } from "../ffi/call.ts";
 import { forkIntoCgroup, forkWithNamespaces } from "../ffi/fork.ts";
-import { close, O, open } from "../linux/fd.ts";
+import { close, O, open, POLLIN, poll } from "../linux/fd.ts";
 import { writeControl } from "../linux/file.ts";
 import {
   CLONE,
@@ -211,7 +211,12 @@ export function* awaitCommand(
     return waiting;
   };
   try {
-    before?.();
+    try {
+      before?.();
+    } catch (error) {
+      // Of a child that is gone already, what it said is the reason: that is read next.
+      if (!isErrno(error, "ENOENT", "ESRCH") || !hasEnded(child)) throw error;
+    }
     const early = "early" in first ? [...first.early] : [];
     for (let outlook: Outlook | undefined; ; ) {
       const received = early.shift() ?? (yield* receiveFrom(socket, child));
@@ -260,6 +265,9 @@ export function* awaitCommand(
     throw error;
   }
 }
+
+const hasEnded = ({ pidfd }: Child): boolean =>
+  poll([{ fd: pidfd, events: POLLIN, revents: 0 }], 0) > 0;
 
 /** What a failure that was told is thrown as. */
 function failure(told: Extract<InitMessage, { kind: "failed" }>): LaunchError | StuckError {
