@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
+import { commit } from "./commit.ts";
 import { flat } from "./flat.ts";
 import { io } from "./io.ts";
 import { life } from "./life.ts";
@@ -42,7 +43,7 @@ function describeMachine(): string {
   return `${parts.filter((part) => part !== undefined).join(", ")}.`;
 }
 
-const BENCHES = { startup, run, oci, ociProfile, memory, flat, life, io, profile, seccomp };
+const BENCHES = { startup, run, oci, ociProfile, memory, flat, life, commit, io, profile, seccomp };
 /** Those that are named, else all. */
 const named = Object.entries(BENCHES).filter(([name]) => process.argv.includes(name));
 const chosen = named.length > 0 ? named.map(([, bench]) => bench) : Object.values(BENCHES);

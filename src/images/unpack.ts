@@ -294,7 +294,11 @@ export class Unpacker implements TarSink {
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
     }
-    const isThere = isDirectory(statAt(parent, name, AT_SYMLINK_NOFOLLOW));
+    const found = statAt(parent, name, AT_SYMLINK_NOFOLLOW);
+    const isThere = isDirectory(found);
+    // Of another mount namespace the kernel would take the mount away.
+    if (this.copy !== undefined && found.isMountRoot)
+      throw new MydockerError(`cannot write ${quoteName(path)}: something is mounted there`);
     if (isThere && this.copy !== undefined)
       throw new MydockerError(`cannot overwrite directory ${quoteName(path)} with a non-directory`);
     if (isThere)

@@ -81,6 +81,29 @@ describe("what is mounted", () => {
     await ok("rm", "sealed");
   });
 
+  // Seen to fail without the look at isMountRoot in replacing of src/images/unpack.ts.
+  test("a file that is mounted is not replaced, nor its mount taken away", async () => {
+    const bound = file("bound", "the host's");
+    await run("bound", "-v", `${bound}:/conf`, "busybox", "sleep", "1000");
+    const source = file("other", "other");
+    for (const [target, name] of [
+      ["/conf", "conf"],
+      ["/etc/hosts", "hosts"],
+    ]) {
+      const before = await exec("bound", `cat ${target}`);
+      const { exitCode, err } = await engine.call(["cp", source, `bound:${target}`]);
+      expect({ exitCode, err }).toEqual({
+        exitCode: 1,
+        err: `mydocker: cannot write "${name}": something is mounted there`,
+      });
+      expect(await exec("bound", `cat ${target}; grep -c ' ${target} ' /proc/self/mountinfo`)).toBe(
+        `${before}${target === "/conf" ? "" : "\n"}1`,
+      );
+    }
+    expect(readFileSync(bound, "utf8")).toBe("the host's");
+    await ok("rm", "-f", "bound");
+  });
+
   test("volumes of a container that has ended, or was never started", async () => {
     await ok("kill", "mounted");
     const source = file("late", "late");
