@@ -170,6 +170,7 @@ function mountWords(mount: MountRequest): Words {
     ["readonly", readonly],
     ["bind-propagation", propagation],
     ["bind-nonrecursive", !recursive],
+    ["bind-recursive", mount.writableBelow === true ? "writable" : undefined],
     ["idmap", idmap],
   ]);
 }
@@ -233,12 +234,24 @@ const RESOURCES: { readonly [Field in keyof Required<ResourceRequest>]: string }
   cpusetCpus: "cpuset-cpus",
   cpusetMems: "cpuset-mems",
   pidsLimit: "pids-limit",
+  memorySwappiness: "memory-swappiness",
+  oomKillDisable: "oom-kill-disable",
+  blkioWeight: "blkio-weight",
+  blkioWeightDevice: "blkio-weight-device",
+  deviceReadBps: "device-read-bps",
+  deviceReadIops: "device-read-iops",
+  deviceWriteBps: "device-write-bps",
+  deviceWriteIops: "device-write-iops",
 };
 
 function resourceWords(resources: ResourceRequest): Words {
   return Object.entries(RESOURCES).flatMap(([field, name]) => {
     const said = resources[field as keyof ResourceRequest];
-    return said === undefined ? [] : [`--${name}`, String(said)];
+    if (said === undefined) return [];
+    if (typeof said === "boolean") return said ? [`--${name}`] : [];
+    if (typeof said === "object")
+      return said.flatMap(({ path, rate }) => [`--${name}`, `${path}:${rate}`]);
+    return [`--${name}`, String(said)];
   });
 }
 

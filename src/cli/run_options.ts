@@ -7,6 +7,7 @@ import { getcwd, ifExists, lstat, readFile } from "../linux/file.ts";
 import type { ParsedCommandLine } from "./argv.ts";
 import { defined } from "./defined.ts";
 import { readEnvironment } from "./environment.ts";
+import { composeIo } from "./io_table.ts";
 import { composeHealthcheck } from "./run_health.ts";
 import { composeLog } from "./run_log.ts";
 import { composeNetwork } from "./run_network.ts";
@@ -56,7 +57,10 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
     capDrop: values["cap-drop"],
     ulimits: [...new Map(values.ulimit.map((limit) => [limit.name, limit])).values()],
     sysctls: Object.fromEntries(values.sysctl),
-    resources: composeResources(values, navigator.hardwareConcurrency),
+    resources: {
+      ...composeResources(values, navigator.hardwareConcurrency),
+      ...composeIo(values),
+    },
     sigProxy: values["sig-proxy"],
     ...defined({
       image: values.rootfs === undefined ? image : undefined,

@@ -1,6 +1,7 @@
 /** Table of the options of `run`, with Docker's names and letters, and the seed project's. */
 import { formatPlatform, parsePlatform } from "../images/platform.ts";
 import { getcwd } from "../linux/file.ts";
+import { IO_OPTIONS } from "./io_table.ts";
 import type { OptionTable } from "./option_table.ts";
 import { HEALTH_OPTIONS } from "./run_health.ts";
 import { LOG_OPTIONS } from "./run_log.ts";
@@ -183,6 +184,7 @@ export const RUN_OPTIONS = {
     complete: "file",
   },
   ...HEALTH_OPTIONS,
+  ...IO_OPTIONS,
   ...LOG_OPTIONS,
   memory: {
     type: "value",
@@ -400,23 +402,15 @@ export const RUN_OPTIONS = {
 export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
   annotation: "",
   attach: "a",
-  "blkio-weight": "",
-  "blkio-weight-device": "",
   "cpu-rt-period": "",
   "cpu-rt-runtime": "",
   "detach-keys": "",
-  "device-read-bps": "",
-  "device-read-iops": "",
-  "device-write-bps": "",
-  "device-write-iops": "",
   "disable-content-trust": "",
   gpus: "",
   isolation: "",
   "kernel-memory": "",
   link: "",
   "link-local-ip": "",
-  "memory-swappiness": "",
-  "oom-kill-disable": "",
   runtime: "",
   "storage-opt": "",
   "use-api-socket": "",

@@ -6,7 +6,7 @@ import type { ContainerRecord } from "./container_record.ts";
 import { MASKED_PATHS, READONLY_PATHS } from "./defaults.ts";
 import { DEFAULT_LOG } from "./logs_writer.ts";
 import { NO_RESTART } from "./restart_policy.ts";
-import type { RunOptions } from "./run_options.ts";
+import type { DeviceRate, MountRequest, RunOptions } from "./run_options.ts";
 
 /** What was asked for; which ports they became is in NetworkSettings. */
 function portBindings(ports: readonly PortRequest[]): object {
@@ -90,8 +90,9 @@ function bindsOf({ mounts }: RunOptions): readonly string[] | null {
   return orNull(
     mounts.flatMap((mount) => {
       if (mount.type === "bind" && mount.createSource) {
-        const { source, target, readonly, propagation } = mount;
-        const mode = [readonly ? "ro" : "", propagation ?? ""].filter(Boolean).join(",");
+        const { source, target, readonly, propagation, idmap } = mount;
+        const words = [readonly ? "ro" : "", propagation ?? "", idmap === true ? "idmap" : ""];
+        const mode = words.filter(Boolean).join(",");
         return [[source, target, mode].filter(Boolean).join(":")];
       }
       if (mount.type !== "volume" || mount.origin !== "volume") return [];
@@ -101,19 +102,33 @@ function bindsOf({ mounts }: RunOptions): readonly string[] | null {
   );
 }
 
+/** Of `--mount type=bind` (api/swagger.yaml, Mount). */
+function bindOptions({
+  propagation,
+  recursive,
+  writableBelow,
+}: Extract<MountRequest, { type: "bind" }>): object {
+  const options = {
+    ...(propagation === undefined ? {} : { Propagation: propagation }),
+    ...(recursive ? {} : { NonRecursive: true }),
+    ...(writableBelow === true ? { ReadOnlyNonRecursive: true } : {}),
+  };
+  return Object.keys(options).length === 0 ? {} : { BindOptions: options };
+}
+
 /** What `--mount` asked for; of a tmpfs it is not known by which option. */
 function mountOptions({ mounts }: RunOptions): readonly object[] | null {
   return orNull(
     mounts.flatMap((mount): object[] => {
       if (mount.type === "bind" && !mount.createSource) {
-        const { source: Source, target: Target, readonly, propagation } = mount;
+        const { source: Source, target: Target, readonly } = mount;
         return [
           {
             Type: "bind",
             Source,
             Target,
             ...(readonly ? { ReadOnly: true } : {}),
-            ...(propagation === undefined ? {} : { BindOptions: { Propagation: propagation } }),
+            ...bindOptions(mount),
           },
         ];
       }
@@ -152,29 +167,35 @@ function securityOf({ noNewPrivileges, seccomp }: RunOptions): string[] | null {
 
 /** What there is no option for. */
 const UNLIMITED = {
-  BlkioWeight: 0,
-  BlkioWeightDevice: [],
-  BlkioDeviceReadBps: null,
-  BlkioDeviceWriteBps: null,
-  BlkioDeviceReadIOps: null,
-  BlkioDeviceWriteIOps: null,
   CpuRealtimePeriod: 0,
   CpuRealtimeRuntime: 0,
   DeviceRequests: null,
   KernelMemory: 0,
   KernelMemoryTCP: 0,
-  MemorySwappiness: null,
-  OomKillDisable: false,
   CpuCount: 0,
   CpuPercent: 0,
   IOMaximumIOps: 0,
   IOMaximumBandwidth: 0,
 };
 
+const ratesOf = (limits: readonly DeviceRate[] = []) =>
+  orNull(limits.map(({ path, rate }) => ({ Path: path, Rate: rate })));
+
 function resourcesOf({ resources, ulimits, devices, deviceRules }: RunOptions): object {
   const { memory = 0, memorySwap = 2 * memory } = resources;
   return {
     ...UNLIMITED,
+    BlkioWeight: resources.blkioWeight ?? 0,
+    BlkioWeightDevice: (resources.blkioWeightDevice ?? []).map(({ path, rate }) => ({
+      Path: path,
+      Weight: rate,
+    })),
+    BlkioDeviceReadBps: ratesOf(resources.deviceReadBps),
+    BlkioDeviceWriteBps: ratesOf(resources.deviceWriteBps),
+    BlkioDeviceReadIOps: ratesOf(resources.deviceReadIops),
+    BlkioDeviceWriteIOps: ratesOf(resources.deviceWriteIops),
+    MemorySwappiness: resources.memorySwappiness ?? null,
+    OomKillDisable: resources.oomKillDisable ?? false,
     CpuShares: resources.cpuShares ?? 0,
     Memory: memory,
     NanoCpus: Math.round((resources.cpus ?? 0) * 1e9),

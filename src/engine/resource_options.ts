@@ -1,12 +1,14 @@
 /** Limits of the command line as config.json's `linux.resources`. */
-import type { Resources } from "../cgroups/resources.ts";
-import type { ResourceRequest } from "./run_options.ts";
+import type { DeviceId, Resources } from "../cgroups/resources.ts";
+import { MydockerError } from "../errors.ts";
+import { S_IFBLK, S_IFMT, statIfExists } from "../linux/file.ts";
+import type { DeviceRate, ResourceRequest } from "./run_options.ts";
 
 /** What `--cpus` is counted in, microseconds: the kernel's default period. */
 const PERIOD = 100_000;
 
 /**
- * Pure; what is absent is not limited. As Docker, memory alone allows the same amount of swap, on a
+ * What is absent is not limited. As Docker, memory alone allows the same amount of swap, on a
  * kernel that counts it.
  */
 export function toResources(request: ResourceRequest, countsSwap: () => boolean): Resources {
@@ -14,6 +16,8 @@ export function toResources(request: ResourceRequest, countsSwap: () => boolean)
     ...(request.memory === undefined ? {} : { limit: request.memory }),
     ...swapOf(request, countsSwap),
     ...(request.memoryReservation === undefined ? {} : { reservation: request.memoryReservation }),
+    ...(request.memorySwappiness === undefined ? {} : { swappiness: request.memorySwappiness }),
+    ...(request.oomKillDisable === true ? { disableOOMKiller: true } : {}),
   };
   const cpu = {
     ...(request.cpuShares === undefined ? {} : { shares: request.cpuShares }),
@@ -30,6 +34,35 @@ export function toResources(request: ResourceRequest, countsSwap: () => boolean)
     ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
     ...(request.pidsLimit === undefined ? {} : { pids: { limit: request.pidsLimit } }),
   };
+}
+
+/** Limits of block devices, by their numbers. @throws {MydockerError} for what is no block device */
+export function toBlockIo(request: ResourceRequest): Pick<Resources, "blockIO"> {
+  const throttle = (limits: readonly DeviceRate[] = []) =>
+    limits.map(({ path, rate }) => ({ ...deviceId(path), rate }));
+  const all = {
+    throttleReadBpsDevice: throttle(request.deviceReadBps),
+    throttleWriteBpsDevice: throttle(request.deviceWriteBps),
+    throttleReadIOPSDevice: throttle(request.deviceReadIops),
+    throttleWriteIOPSDevice: throttle(request.deviceWriteIops),
+    weightDevice: (request.blkioWeightDevice ?? []).map(({ path, rate }) => ({
+      ...deviceId(path),
+      weight: rate,
+    })),
+  };
+  const said = Object.entries(all).filter(([, limits]) => limits.length > 0);
+  const weight = request.blkioWeight;
+  if (said.length === 0 && weight === undefined) return {};
+  return { blockIO: { ...Object.fromEntries(said), ...(weight === undefined ? {} : { weight }) } };
+}
+
+function deviceId(path: string): DeviceId {
+  const found = statIfExists(path);
+  if (found === undefined || (found.mode & S_IFMT) !== S_IFBLK) {
+    const why = found === undefined ? "no such file or directory" : "it is no block device";
+    throw new MydockerError(`cannot limit ${path}: ${why}`, { exitCode: 125 });
+  }
+  return { major: found.rdevMajor, minor: found.rdevMinor };
 }
 
 function swapOf(

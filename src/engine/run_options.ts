@@ -96,6 +96,12 @@ export interface DeviceRuleRequest {
   readonly access: string;
 }
 
+/** What is limited of a block device, by its path on the host. */
+export interface DeviceRate {
+  readonly path: string;
+  readonly rate: number;
+}
+
 /** Limits; what is absent is not limited. -1 means "unlimited" where Docker allows it. */
 export interface ResourceRequest {
   /** bytes */
@@ -114,6 +120,17 @@ export interface ResourceRequest {
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;
   readonly pidsLimit?: number;
+  /** 0–100 */
+  readonly memorySwappiness?: number;
+  readonly oomKillDisable?: boolean;
+  /** 10–1000 */
+  readonly blkioWeight?: number;
+  readonly blkioWeightDevice?: readonly DeviceRate[];
+  /** bytes or operations a second */
+  readonly deviceReadBps?: readonly DeviceRate[];
+  readonly deviceReadIops?: readonly DeviceRate[];
+  readonly deviceWriteBps?: readonly DeviceRate[];
+  readonly deviceWriteIops?: readonly DeviceRate[];
 }
 
 /** `--security-opt seccomp=…`: a profile is the text of its file, in Docker's form or the OCI specification's. */

@@ -48,7 +48,7 @@ import type { IdRange } from "./id_range.ts";
 import type { NetworkPlan } from "./network_mode.ts";
 import { planNetwork } from "./network_plan.ts";
 import type { Ownership } from "./ownership.ts";
-import { toResources } from "./resource_options.ts";
+import { toBlockIo, toResources } from "./resource_options.ts";
 import type { RunOptions } from "./run_options.ts";
 import type { SignalQueue } from "./signals.ts";
 import { buildSpec } from "./spec_builder.ts";
@@ -98,6 +98,7 @@ export async function startContainer(
   const devices = containerDevices(options, hostNodes);
   const resources = {
     ...toResources(options.resources, () => countsSwap(layout)),
+    ...toBlockIo(options.resources),
     devices: devices.rules,
   };
   const cgroup = planCgroup(layout, cgroupsPath, resources);

@@ -52,7 +52,7 @@ describe("bash offers", () => {
     "mydocker -": ["-D", "--debug", "-v", "--version", "--help"],
     "mydocker container r": ["run", "rm", "restart", "rename"],
     "mydocker run --cpus": ["--cpus", "--cpuset-cpus", "--cpuset-mems"],
-    "mydocker container run --memory-s": ["--memory-swap"],
+    "mydocker container run --memory-r": ["--memory-reservation"],
     "mydocker run --network ": ["bridge", "none", "host"],
     "mydocker run --network=h": ["host"],
     "mydocker run -net n": ["none"],
