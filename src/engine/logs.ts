@@ -16,6 +16,8 @@ export interface LogsOptions {
   readonly since?: number;
   readonly until?: number;
   readonly timestamps: boolean;
+  /** what else is on record of each line */
+  readonly details: boolean;
 }
 
 /** How often a log is looked at that is followed, in milliseconds. */
@@ -25,11 +27,18 @@ const BATCH = 131072;
 /** POLLERR and POLLHUP need no asking (poll(2)). */
 const NOTHING_BUT_ITS_END = 0;
 
+/** How our own writer begins a line, and what it puts behind the text. */
+const BEGIN = '{"log":"';
+const STREAM = '","stream":"';
+const TIME = '","time":"';
+const END = '"}';
+
 interface Entry {
   readonly log: string;
   readonly stream: string;
   /** RFC 3339 */
   readonly time: string;
+  readonly attrs?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -48,7 +57,7 @@ export function showLogs(paths: Paths, reference: string, options: LogsOptions):
     if (options.tail === undefined) reader.begin();
     else reader.beginBeforeEnd(options.tail);
     const show = () => {
-      reader.read((line) => printer.show(line));
+      reader.read((lines) => printer.show(lines));
       printer.flush();
     };
     show();
@@ -84,11 +93,16 @@ class Printer {
     this.#options = options;
   }
 
-  show(line: Uint8Array): void {
-    if (this.isOver) return;
-    const entry = parseEntry(line);
-    if (entry === undefined) return;
-    const { since, until, timestamps } = this.#options;
+  show(lines: Uint8Array): void {
+    for (const line of decodeBytes(lines).split("\n")) {
+      const entry = readEntry(line) ?? parseEntry(line);
+      if (entry !== undefined) this.#showEntry(entry);
+      if (this.isOver) return;
+    }
+  }
+
+  #showEntry(entry: Entry): void {
+    const { since, until, timestamps, details } = this.#options;
     if (since !== undefined || until !== undefined) {
       const time = Date.parse(entry.time);
       if (since !== undefined && time < since) return;
@@ -100,7 +114,9 @@ class Printer {
     const fd = entry.stream === "stderr" ? 2 : 1;
     if (fd !== this.#fd || this.#text.length > BATCH) this.flush();
     this.#fd = fd;
-    this.#text += timestamps ? `${nanoseconds(entry.time)} ${entry.log}` : entry.log;
+    if (timestamps) this.#text += `${nanoseconds(entry.time)} `;
+    if (details) this.#text += `${attributes(entry)} `;
+    this.#text += entry.log;
   }
 
   flush(): void {
@@ -111,10 +127,40 @@ class Printer {
   }
 }
 
+/**
+ * A line as our writer has it, without the machinery of JSON: there may be millions. In the text
+ * every quote is escaped, so that the first one that is not ends it.
+ * @returns undefined for any other
+ */
+function readEntry(line: string): Entry | undefined {
+  const end = line.startsWith(BEGIN) ? line.indexOf(STREAM, BEGIN.length) : -1;
+  if (end < 0) return undefined;
+  const streamAt = end + STREAM.length;
+  const streamEnd = line.indexOf(TIME, streamAt);
+  if (streamEnd < 0 || !line.endsWith(END)) return undefined;
+  const timeAt = streamEnd + TIME.length;
+  const time = line.slice(timeAt, -END.length);
+  if (time.includes('"')) return undefined;
+  const backslash = line.indexOf("\\", BEGIN.length);
+  const isPlain = backslash < 0 || backslash > end;
+  const isLine = backslash === end - 2 && line[backslash + 1] === "n";
+  if (!isPlain && !isLine) return undefined;
+  const log = isPlain ? line.slice(BEGIN.length, end) : `${line.slice(BEGIN.length, backslash)}\n`;
+  return { log, stream: line.slice(streamAt, streamEnd), time };
+}
+
+/** As Docker prints them: sorted, and a sign for what would look like another one. */
+const attributes = ({ attrs = {} }: Entry): string =>
+  Object.entries(attrs)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map((pair) => pair.map(encodeURIComponent).join("="))
+    .join(",");
+
 /** undefined for what is none: a line that was written when the machine went down, for instance. */
-function parseEntry(line: Uint8Array): Entry | undefined {
+function parseEntry(line: string): Entry | undefined {
+  if (line === "") return undefined;
   try {
-    const entry: Entry = JSON.parse(decodeBytes(line));
+    const entry: Entry = JSON.parse(line);
     return typeof entry.log === "string" && typeof entry.time === "string" ? entry : undefined;
   } catch {
     return undefined;

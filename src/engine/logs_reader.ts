@@ -7,8 +7,8 @@ import { ifExists, statFd, statIfExists } from "../linux/file.ts";
 const CHUNK = 262144;
 const NEWLINE = 10;
 
-/** A line of a log, without its end. */
-export type LineSink = (line: Uint8Array) => void;
+/** Whole lines of a log, the end of the last one included; the bytes are the reader's again afterwards. */
+export type LinesSink = (lines: Uint8Array) => void;
 
 /** A log with its older files, as it is written (logs_writer.ts). */
 export class LogReader {
@@ -43,7 +43,7 @@ export class LogReader {
   }
 
   /** All whole lines from where we are to the end as it is now, through all files. */
-  read(sink: LineSink): void {
+  read(sink: LinesSink): void {
     for (;;) {
       if (this.#fd === undefined) {
         if (statIfExists(this.#path) === undefined) return;
@@ -59,22 +59,20 @@ export class LogReader {
     }
   }
 
-  #readFile(fd: number, sink: LineSink): void {
+  #readFile(fd: number, sink: LinesSink): void {
     const buffer = new Uint8Array(CHUNK);
     if (statFd(fd).size < this.#offset) this.#offset = 0; // the only file, begun anew
     for (;;) {
       const count = pread(fd, buffer, this.#offset);
       if (count === 0) return;
       this.#offset += count;
-      let from = 0;
-      for (let end = buffer.indexOf(NEWLINE); end !== -1 && end < count; ) {
-        const line = buffer.subarray(from, end);
-        sink(this.#rest.length === 0 ? line : join(this.#rest, line));
-        if (this.#rest.length > 0) this.#rest = new Uint8Array(0);
-        from = end + 1;
-        end = buffer.indexOf(NEWLINE, from);
+      const end = buffer.lastIndexOf(NEWLINE, count - 1) + 1;
+      if (end > 0) {
+        const lines = buffer.subarray(0, end);
+        sink(this.#rest.length === 0 ? lines : join(this.#rest, lines));
+        this.#rest = new Uint8Array(0);
       }
-      if (from < count) this.#rest = join(this.#rest, buffer.subarray(from, count));
+      if (end < count) this.#rest = join(this.#rest, buffer.subarray(end, count));
     }
   }
 

@@ -180,6 +180,9 @@ describe("what is shown", () => {
     expect(await ok("logs", "--tail", "all", "times")).toBe("a\nb\nc");
     expect(await ok("logs", "--tail", "9", "times")).toBe("a\nb\nc");
     expect((await engine.call(["logs", "--since", "soon", "times"])).exitCode).toBe(1);
+    // Nothing else is on record: Docker's space.
+    expect(await ok("logs", "--details", "--tail", "1", "times")).toBe(" c");
+    expect(await ok("logs", "--details", "-t", "--tail", "1", "times")).toBe(`${time(2)}  c`);
     await ok("rm", "times");
   });
 

@@ -8,6 +8,7 @@ const readTime = readLate(parseTimestamp);
 /** `mydocker logs`. */
 export const command = defineCommand({
   options: {
+    details: { type: "boolean", description: "Say what else is on record of each line" },
     follow: { type: "boolean", short: "f", description: "Go on with what it writes" },
     since: {
       type: "value",
@@ -31,7 +32,6 @@ export const command = defineCommand({
     },
   },
   positionals: { usage: "CONTAINER", min: 1, max: 1, complete: "container" },
-  rules: { later: { details: "" } },
   async run({ values, positionals: [container = ""] }) {
     requireRoot("mydocker logs");
     const { showLogs } = await import("../../../engine/logs.ts");
@@ -39,6 +39,7 @@ export const command = defineCommand({
     showLogs(statePaths(), container, {
       follow: values.follow,
       timestamps: values.timestamps,
+      details: values.details,
       ...defined({
         tail: values.tail === "all" ? undefined : values.tail,
         since: values.since,
