@@ -11,6 +11,7 @@ import { flat } from "./flat.ts";
 import { io } from "./io.ts";
 import { life } from "./life.ts";
 import { memory } from "./memory.ts";
+import { network } from "./network.ts";
 import { oci } from "./oci.ts";
 import { ociProfile } from "./oci_profile.ts";
 import { profile } from "./profile.ts";
@@ -43,7 +44,20 @@ function describeMachine(): string {
   return `${parts.filter((part) => part !== undefined).join(", ")}.`;
 }
 
-const BENCHES = { startup, run, oci, ociProfile, memory, flat, life, commit, io, profile, seccomp };
+const BENCHES = {
+  startup,
+  run,
+  oci,
+  ociProfile,
+  memory,
+  flat,
+  life,
+  commit,
+  network,
+  io,
+  profile,
+  seccomp,
+};
 /** Those that are named, else all. */
 const named = Object.entries(BENCHES).filter(([name]) => process.argv.includes(name));
 const chosen = named.length > 0 ? named.map(([, bench]) => bench) : Object.values(BENCHES);

@@ -25,7 +25,7 @@ const IDLE_PEERS = 20;
 const MOST_MEMORY = 600;
 
 /** Who is compared: how it is called, and what stays running for each container. */
-interface Client {
+export interface Client {
   readonly name: string;
   readonly command: (...args: readonly string[]) => string[];
   readonly image: string;
@@ -169,7 +169,8 @@ function pssOf(pid: number): number {
   }
 }
 
-async function prepareDocker(session: Session): Promise<Client> {
+/** dockerd with an image, until the session ends. @throws {Error} without */
+export async function prepareDocker(session: Session): Promise<Client> {
   for (const program of ["dockerd", "docker"]) {
     if (Bun.which(program) === null) throw new Error(`${program} is not installed`);
   }
@@ -188,7 +189,8 @@ async function prepareDocker(session: Session): Promise<Client> {
   };
 }
 
-async function preparePodman(session: Session): Promise<Client> {
+/** Podman with an image. @throws {Error} without */
+export async function preparePodman(session: Session): Promise<Client> {
   const podman = which("podman");
   // Podman takes no path of its run directory that is longer than 50 bytes.
   const folder = mkdtempSync(join(tmpdir(), "mydocker-podman-"));

@@ -121,12 +121,21 @@ export function connectInet(transport: Transport, to: SocketAddress): number {
   return fd;
 }
 
-/** A datagram with the address, as the kernel has it, of who sent it; never waits. */
-export function receiveFrom(fd: number, buffer: Uint8Array): { length: number; from: Uint8Array } {
-  const from = new Uint8Array(LONGEST_ADDRESS);
-  const size = Uint8Array.of(from.length, 0, 0, 0);
-  const result = libc.recvfrom(fd, buffer, buffer.length, MSG_DONTWAIT, from, size);
-  return { length: check("recvfrom", { fd }, result), from: from.slice(0, size[0]) };
+const sender = new Uint8Array(LONGEST_ADDRESS);
+const senderSize = new Uint8Array(4);
+
+/**
+ * A datagram with the address, as the kernel has it, of who sent it; never waits.
+ * @returns undefined when there is none, or when one that was sent did not arrive
+ */
+export function receiveFrom(
+  fd: number,
+  buffer: Uint8Array,
+): { length: number; from: Uint8Array } | undefined {
+  senderSize[0] = LONGEST_ADDRESS;
+  const result = libc.recvfrom(fd, buffer, buffer.length, MSG_DONTWAIT, sender, senderSize);
+  // Not by check(): at the end of each turn there is none, and an error takes as long as an answer.
+  return result < 0 ? undefined : { length: Number(result), from: sender.slice(0, senderSize[0]) };
 }
 
 /** Sends a datagram to such an address; never waits. */

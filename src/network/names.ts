@@ -15,7 +15,7 @@ import {
 } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import { DEFAULT_NETWORK } from "./network.ts";
-import { type Endpoint, leaseHolder, readNetworks } from "./state.ts";
+import { changed, type Endpoint, leaseHolder, readNetworks } from "./state.ts";
 
 /** What can be a name, and the name of a directory. */
 const NAME = /^[a-z0-9_][a-z0-9_.-]{0,251}$/;
@@ -40,6 +40,7 @@ export function addNames(paths: Paths, id: string, endpoints: readonly Named[]):
     for (const name of namesOf(endpoint)) {
       addName(`${directoryOf(paths, endpoint.networkId)}/${name}`, id, addresses.join(","));
     }
+    changed(paths);
   }
 }
 
@@ -65,6 +66,7 @@ export function dropNames(paths: Paths, id: string, endpoints: readonly Named[])
       unlinkIfExists(`${directory}/${id}`);
       ifExists(() => rmdirIfEmpty(directory));
     }
+    changed(paths);
   }
 }
 

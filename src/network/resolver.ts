@@ -30,13 +30,17 @@ import {
 import { RESOLVER } from "./etc.ts";
 import { lookUpAddress, lookUpName } from "./names.ts";
 import { redirectResolver } from "./resolver_nat.ts";
-import { type Endpoint, readNetworks } from "./state.ts";
+import { type Endpoint, Generation, readNetworks } from "./state.ts";
 
 const DNS_PORT = 53;
 /** How long a server may take, and a client of a stream may say nothing, in milliseconds. */
 const PATIENCE = 4000;
 /** How many questions may wait for an answer from outside. */
 const MOST = 512;
+/** How many answers are remembered. */
+const REMEMBERED = 1000;
+/** Bytes as a text, one for one. */
+const binary = new TextDecoder("latin1");
 /** How many datagrams are read before others have their turn. */
 const TURN = 64;
 
@@ -69,6 +73,10 @@ const FOREVER = Number.POSITIVE_INFINITY;
 export class Resolver implements Disposable {
   readonly #watches = new Map<number, Watch>();
   readonly #buffer = new Uint8Array(65536);
+  readonly #generation: Generation;
+  /** Answers without their ids, by queries without theirs; as long as nothing has changed. */
+  readonly #known = new Map<string, Uint8Array>();
+  #endpoints: readonly Endpoint[] = [];
   #waiting = 0;
 
   /** @param namespace descriptor of the container's network namespace */
@@ -76,6 +84,7 @@ export class Resolver implements Disposable {
     readonly options: ResolverOptions,
     namespace: number,
   ) {
+    this.#generation = new Generation(options.paths);
     const here = { address: parseIp(RESOLVER) as Uint8Array, port: 0 };
     using undo = new DisposableStack();
     const [udp, tcp] = inNetworkNamespace(namespace, () => {
@@ -90,6 +99,7 @@ export class Resolver implements Disposable {
     });
     listenInet(tcp);
     undo.move();
+    this.#lookAgain();
     this.#watch(udp, POLLIN, FOREVER, () => this.#takeDatagrams(udp));
     this.#watch(tcp, POLLIN, FOREVER, () => this.#takeClient(tcp));
   }
@@ -120,6 +130,15 @@ export class Resolver implements Disposable {
   [Symbol.dispose](): void {
     for (const { fd } of this.#watches.values()) close(fd);
     this.#watches.clear();
+    this.#generation[Symbol.dispose]();
+  }
+
+  /** Before anything is answered: what is remembered may not be true any more. */
+  #lookAgain(): void {
+    if (!this.#generation.hasPassed()) return;
+    const { paths, id } = this.options;
+    this.#known.clear();
+    this.#endpoints = readNetworks(paths, id)?.endpoints ?? [];
   }
 
   #watch(
@@ -140,14 +159,10 @@ export class Resolver implements Disposable {
   }
 
   #takeDatagrams(fd: number): void {
+    this.#lookAgain();
     for (let count = 0; count < TURN; count++) {
-      let received: { length: number; from: Uint8Array };
-      try {
-        received = receiveFrom(fd, this.#buffer);
-      } catch (error) {
-        if (error instanceof SysError) return; // nothing more; or an answer that did not arrive
-        throw error;
-      }
+      const received = receiveFrom(fd, this.#buffer);
+      if (received === undefined) return;
       const { length, from } = received;
       const query = this.#buffer.slice(0, length);
       this.#take(query, false, (answer) => {
@@ -187,6 +202,7 @@ export class Resolver implements Disposable {
         if (message === undefined) return;
         pending = pending.slice(message.length + 2);
         watch.events = 0; // one after the other
+        this.#lookAgain();
         this.#take(message, true, (answer) => {
           if (this.#watches.get(fd) !== watch) return; // it has gone
           watch.events = POLLIN;
@@ -219,16 +235,26 @@ export class Resolver implements Disposable {
   }
 
   #take(query: Uint8Array, isStream: boolean, reply: (answer: Uint8Array) => void): void {
+    const key = isStream ? undefined : binary.decode(query.subarray(2));
+    const known = key === undefined ? undefined : this.#known.get(key);
+    if (known !== undefined) {
+      known.set(query.subarray(0, 2));
+      return reply(known);
+    }
     const question = parseQuery(query);
     if (question === undefined) {
       const isAnswer = query.length < 12 || ((query[2] ?? 0) & 0x80) !== 0;
       if (!isAnswer) reply(buildAnswer(query, undefined, RCODE.FORMERR));
       return;
     }
-    const { paths, id } = this.options;
-    const endpoints = readNetworks(paths, id)?.endpoints ?? [];
+    const endpoints = this.#endpoints;
     const own = this.#ownAnswer(query, question, endpoints, isStream);
-    if (own !== undefined) return reply(own);
+    if (own !== undefined) {
+      // Of several addresses each comes first in its turn.
+      const isOne = own[6] === 0 && (own[7] as number) <= 1 && question.type !== TYPE.PTR;
+      if (key !== undefined && isOne && this.#known.size < REMEMBERED) this.#known.set(key, own);
+      return reply(own);
+    }
     const failure = () => reply(buildAnswer(query, question, RCODE.SERVFAIL));
     const reachesOut = endpoints.some(({ gateway, gateway6 }) => gateway ?? gateway6);
     if (!reachesOut || this.#waiting >= MOST) return failure();

@@ -2,7 +2,7 @@
 import { encodeBytes } from "../ffi/bytes.ts";
 import { isErrno } from "../ffi/call.ts";
 import { readDirectory } from "../linux/directory.ts";
-import { close, flock, LOCK_EX, O, open, writeAll } from "../linux/fd.ts";
+import { close, flock, LOCK_EX, O, open, pread, pwrite, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
   makeDirectories,
@@ -91,6 +91,43 @@ export function writeNetworks(paths: Paths, state: ContainerNetworks): void {
     }
     rename(temporaryOf(path), path);
   });
+  changed(paths);
+}
+
+const generationFile = (paths: Paths): string => `${baseIn(paths)}/generation`;
+
+/** Lets resolvers know that what they remember may not be true any more. Called after each change. */
+export function changed(paths: Paths): void {
+  const path = generationFile(paths);
+  const fd = inDirectory(baseIn(paths), () => open(path, O.O_WRONLY | O.O_CREAT, 0o600));
+  try {
+    pwrite(fd, crypto.getRandomValues(new Uint8Array(8)), 0, path);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Says whether anything has changed since it was asked last. */
+export class Generation implements Disposable {
+  readonly #fd: number;
+  readonly #now = new Uint8Array(8);
+  #last = new Uint8Array(8);
+
+  constructor(paths: Paths) {
+    this.#fd = open(generationFile(paths), O.O_RDONLY);
+  }
+
+  /** One pread(2). */
+  hasPassed(): boolean {
+    pread(this.#fd, this.#now, 0);
+    if (this.#now.every((byte, at) => byte === this.#last[at])) return false;
+    this.#last = this.#now.slice();
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    close(this.#fd);
+  }
 }
 
 /** What a container has; undefined when it has nothing. */

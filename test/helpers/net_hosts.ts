@@ -14,7 +14,7 @@ function must(command: readonly string[]): void {
 }
 
 /** A network namespace, held by a process. */
-class Namespace {
+export class Namespace {
   readonly #holder = Bun.spawn(["unshare", "--net", "sleep", "infinity"]);
   readonly pid = this.#holder.pid;
 
