@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
+import { calls } from "./calls.ts";
 import { commit } from "./commit.ts";
 import { flat } from "./flat.ts";
 import { io } from "./io.ts";
@@ -57,6 +58,7 @@ const BENCHES = {
   io,
   profile,
   seccomp,
+  calls,
 };
 /** Those that are named, else all. */
 const named = Object.entries(BENCHES).filter(([name]) => process.argv.includes(name));
