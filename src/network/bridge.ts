@@ -58,7 +58,10 @@ function makeBridge(network: Network, socket: RouteSocket, firewall: Firewall): 
     throw new MydockerError(`cannot make ${name}, the bridge of network ${network.name}: ${why}`, {
       exitCode: 125,
       cause: error,
-      ...(error.code === "EPERM" ? { hint: "that needs CAP_NET_ADMIN" } : {}),
+      hint:
+        error.code === "EPERM"
+          ? "that needs CAP_NET_ADMIN; --network none and --network host do without"
+          : "`mydocker doctor` says what is missing; --network none and --network host need no bridge",
     });
   }
 }

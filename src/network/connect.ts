@@ -262,7 +262,10 @@ export function plug(
     throw new MydockerError(`cannot connect the container to network ${network}: ${error.reason}`, {
       exitCode: 125,
       cause: error,
-      ...(error.code === "EPERM" ? { hint: "that needs CAP_NET_ADMIN" } : {}),
+      hint:
+        error.code === "EPERM"
+          ? "that needs CAP_NET_ADMIN; --network none and --network host do without"
+          : "`mydocker doctor` says what is missing; --network none needs no veth",
     });
   }
 }

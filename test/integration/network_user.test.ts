@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
-import { echoUdp, HOST4, NetworkEngine, OTHER4 } from "../helpers/net_hosts.ts";
+import { echoUdp, HOST4, HOST6, NetworkEngine, OTHER4, OTHER6 } from "../helpers/net_hosts.ts";
 import { waitFor } from "../helpers/wait.ts";
 
 const engine = new NetworkEngine();
@@ -157,6 +157,25 @@ describe("connections", () => {
     );
     await ok("rm", "-f", "holds");
     await ok("network", "rm", "small");
+  });
+
+  test("of IPv6 reach other machines, and are reached by published ports", async () => {
+    await ok("network", "create", "--ipv6", "--subnet", "fd74::/64", "both");
+    const script = "mkdir /www; exec busybox httpd -f -p 80 -h /www";
+    const options = ["--network", "both", "-p", "8099:80", "-p", `[${HOST6}]:8098:80`];
+    await ok("run", "-d", "--name", "v6", ...options, "busybox", "sh", "-c", script);
+    expect(await pings("v6", `-6 ${OTHER6}`)).toBe(true); // by the host's address
+    const code = (url: string) =>
+      engine.other(`curl -sg --noproxy '*' -m 3 -o /dev/null -w '%{http_code}' http://${url}/`);
+    await waitFor("its server", async () => (await code(`[${HOST6}]:8099`)).out === "404");
+    expect((await code(`${HOST4}:8099`)).out).toBe("404");
+    expect((await code(`[${HOST6}]:8098`)).out).toBe("404");
+    expect((await code(`${HOST4}:8098`)).exitCode).toBe(7);
+    expect(await ok("port", "v6")).toBe(
+      `80/tcp -> 0.0.0.0:8099\n80/tcp -> [::]:8099\n80/tcp -> [${HOST6}]:8098`,
+    );
+    await ok("rm", "-f", "v6");
+    await ok("network", "rm", "both");
   });
 
   test("avoid networks that the host has a route to", async () => {
