@@ -12,7 +12,7 @@ import { openRoot } from "./volumes.ts";
  * @throws {MydockerError} when the image does not know the container's user
  */
 export function bindOwners(
-  container: CreatedContainer,
+  container: Pick<CreatedContainer, "paths" | "record" | "root">,
   ids: IdRange | undefined,
 ): ReadonlyMap<string, OwnerMap> {
   const user = userOf(container);
@@ -26,7 +26,7 @@ export function bindOwners(
 }
 
 /** Whom the container's process runs as, by the passwd file of its image: its own layer is not looked at. */
-function userOf({ paths, record, root }: CreatedContainer): Ids {
+function userOf({ paths, record, root }: Pick<CreatedContainer, "paths" | "record" | "root">): Ids {
   const user = record.options.user ?? root.config.User ?? "";
   if (["", "0", "0:0", "root", "root:root"].includes(user)) return { uid: 0, gid: 0 };
   const rootFd = openRoot(paths, root.layers);

@@ -5,31 +5,24 @@
  * Nothing of the container is executed or loaded (CVE-2019-14271).
  */
 import { MydockerError } from "../errors.ts";
-import { AT_FDCWD, close, fdPath, O, open, POLLIN, poll } from "../linux/fd.ts";
-import { ifExists, readFile, S_IFDIR, S_IFMT, stat, statFd } from "../linux/file.ts";
-import { cloneTree, MOUNT_ATTR, MS, mount, mountSetAttributes, moveMount } from "../linux/mount.ts";
+import { AT_FDCWD, close, O, open, POLLIN, poll } from "../linux/fd.ts";
+import { ifExists, readFile, stat, statFd } from "../linux/file.ts";
+import { cloneTree, MS, mount, moveMount } from "../linux/mount.ts";
 import { CLONE } from "../linux/process.ts";
 import { enterNamespaces } from "../namespaces/join.ts";
-import type { Paths } from "../paths.ts";
-import {
-  makeDirectoryInRoot,
-  makeFileInRoot,
-  openInRoot,
-  openInRootIfExists,
-} from "../rootfs/safe_path.ts";
+import { openInRootIfExists } from "../rootfs/safe_path.ts";
 import { inMountNamespace, mountPlainRoot } from "../runtime/mapped_root.ts";
 import type { Spec } from "../runtime/spec.ts";
 import { waitFor } from "../runtime/watch.ts";
-import { type OptionPiece, planLower, planOverlay } from "../storage/overlay.ts";
+import { planLower } from "../storage/overlay.ts";
 import { containerCgroup } from "./container_cgroup.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { IdTranslation } from "./id_translation.ts";
 import { type FoundContainer, RunningProcess, recordOf } from "./lifecycle_process.ts";
 import { claimSilently } from "./ownership.ts";
-import type { MountRequest } from "./run_options.ts";
 import { cleanPath } from "./spec_builder.ts";
 import { attachPoint } from "./state_directories.ts";
-import { volumeDirectories } from "./volumes.ts";
+import { attach, openStopped } from "./stopped_files.ts";
 
 /** A container's files. */
 export interface ContainerFiles extends Disposable {
@@ -69,12 +62,18 @@ export function openContainerRoot(found: FoundContainer): ContainerFiles {
   using process = RunningProcess.of(found);
   if (process !== undefined) return openLive(found, record, process, false);
   const layers = [...record.layers, `${found.store.directory(found.id)}/upper`];
-  const root = waitFor(mountPlainRoot(overlay(planLower(layers)), attachPoint(found.paths)));
+  const root = waitFor(mountPlainRoot(overlay(layers), attachPoint(found.paths)));
   return { root, ids: IdTranslation.NONE, [Symbol.dispose]: () => close(root) };
 }
 
-const overlay = (data: OptionPiece[]) =>
-  ({ kind: "mount", type: "overlay", source: "overlay", flags: 0, data }) as const;
+const overlay = (layers: readonly string[]) =>
+  ({
+    kind: "mount",
+    type: "overlay",
+    source: "overlay",
+    flags: 0,
+    data: planLower(layers),
+  }) as const;
 
 /** Of one that runs: from its mount namespace, whatever its processes call their root. */
 function openLive(
@@ -145,77 +144,4 @@ function copyLive(namespace: number, targets: readonly LiveMount[], at: string):
   moveMount(root, place, at);
   for (const { path, tree } of trees) attach(root, tree, path);
   return cloneTree(root, "", true);
-}
-
-/** Puts a tree of mounts onto a path in the root, which is made when it is missing, if that can be. */
-function attach(root: number, tree: number, path: string): void {
-  const isDirectory = (statFd(tree).mode & S_IFMT) === S_IFDIR;
-  let target = openInRootIfExists(root, path);
-  if (target === undefined) {
-    try {
-      target = isDirectory ? makeDirectoryInRoot(root, path) : makeFileInRoot(root, path);
-    } catch {
-      return; // a root that is read-only, a file in the way: then there is nothing to see there
-    }
-  }
-  if (((statFd(target).mode & S_IFMT) === S_IFDIR) === isDirectory) moveMount(tree, target, path);
-  close(target);
-}
-
-interface StoppedMount {
-  readonly source: string;
-  readonly subpath?: string;
-  readonly path: string;
-  readonly recursive: boolean;
-  readonly readonly: boolean;
-}
-
-/** Of one that does not run: mounted as it would be, without what is in memory only. */
-function openStopped(found: FoundContainer, record: ContainerRecord): number {
-  const { paths, store, id } = found;
-  const mounts = stoppedMounts(paths, record);
-  const data = planOverlay(record.layers, store.directory(id));
-  const at = attachPoint(paths);
-  const isReadonly = record.options.readonlyRoot;
-  return waitFor(
-    inMountNamespace(() => {
-      mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE);
-      const options = data.map((piece) =>
-        typeof piece === "string" ? piece : fdPath(open(piece.directory, O.O_PATH | O.O_DIRECTORY)),
-      );
-      mount("overlay", at, "overlay", 0, options.join(""));
-      const root = open(at, O.O_PATH | O.O_DIRECTORY);
-      for (const each of mounts) attachStopped(root, each);
-      if (isReadonly) mountSetAttributes(root, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY });
-      return cloneTree(root, "", true);
-    }),
-  );
-}
-
-function stoppedMounts(paths: Paths, record: ContainerRecord): StoppedMount[] {
-  const volumes = volumeDirectories(paths, record);
-  const toMount = (request: MountRequest): StoppedMount[] => {
-    if (request.type === "tmpfs") return [];
-    const { target, readonly } = request;
-    const path = cleanPath(target);
-    if (request.type === "bind") {
-      return [{ source: request.source, path, recursive: request.recursive, readonly }];
-    }
-    const source = volumes.get(target);
-    if (source === undefined) return [];
-    const { subpath } = request;
-    const below = subpath === undefined ? {} : { subpath };
-    return [{ source, path, recursive: false, readonly, ...below }];
-  };
-  return record.options.mounts.flatMap(toMount).toSorted((a, b) => depth(a.path) - depth(b.path));
-}
-
-function attachStopped(root: number, { source, subpath, ...how }: StoppedMount): void {
-  const whole = ifExists(() => open(source, O.O_PATH));
-  if (whole === undefined) return; // made when it is started
-  const from = subpath === undefined ? whole : openInRoot(whole, subpath);
-  const tree = cloneTree(from, "", how.recursive);
-  const { recursive } = how;
-  if (how.readonly) mountSetAttributes(tree, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY, recursive });
-  attach(root, tree, how.path);
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import { program, testIf } from "../helpers/requires.ts";
 import { waitFor } from "../helpers/wait.ts";
 
 const engine = useEngine({
@@ -80,6 +81,50 @@ describe("what is mounted", () => {
     await ok("cp", source, "sealed:/data/again");
     await ok("rm", "sealed");
   });
+
+  testIf(
+    [program("losetup"), program("mke2fs")],
+    "volumes with options, and owners of binds, while it does not run",
+    async () => {
+      const image = join(engine.directory("disk"), "image");
+      await engine.bash('truncate -s 8M "$1" && mke2fs -q "$1"', { args: [image] });
+      const loop = (await engine.bash('losetup --find --show "$1"', { args: [image] })).out;
+      const other = engine.directory("bind-volume");
+      const owned = engine.directory("owned-by-somebody");
+      Bun.spawnSync(["chown", "1234:1234", owned]);
+      const volume = ["volume", "create", "--opt"] as const;
+      await ok(...volume, "type=ext2", "--opt", `device=${loop}`, "disk");
+      await ok(...volume, "type=none", "--opt", "o=bind", "--opt", `device=${other}`, "elsewhere");
+      await ok("create", "--name", "disks", "--network", "none", "-v", "disk:/disk", "busybox");
+      await ok(
+        ...([
+          "create",
+          "--name",
+          "places",
+          "--network",
+          "none",
+          "-v",
+          "elsewhere:/elsewhere",
+        ] as const),
+        ...["-v", `${owned}:/owned:idmap`, "busybox", "sh", "-c"],
+        "cat /elsewhere/f && stat -c %u /owned/f",
+      );
+      const source = file("f", "x");
+      try {
+        for (const place of ["places:/elsewhere", "places:/owned", "disks:/disk"])
+          await ok("cp", source, place);
+        expect(await contentOf("disks:/disk/f")).toBe("x");
+        expect((await engine.bash('debugfs -R "cat f" "$1"', { args: [image] })).out).toBe("x");
+        expect((await engine.call(["start", "-a", "places"])).out).toBe("x0");
+        expect(statSync(join(owned, "f")).uid).toBe(1234);
+        expect(readFileSync(join(other, "f"), "utf8")).toBe("x");
+        await ok("rm", "places", "disks");
+        await ok("volume", "rm", "disk", "elsewhere");
+      } finally {
+        await engine.bash('losetup -d "$1"', { args: [loop] });
+      }
+    },
+  );
 
   // Seen to fail without the look at isMountRoot in replacing of src/images/unpack.ts.
   test("a file that is mounted is not replaced, nor its mount taken away", async () => {
