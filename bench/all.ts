@@ -8,6 +8,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { calls } from "./calls.ts";
 import { commit } from "./commit.ts";
+import { crowd } from "./crowd.ts";
 import { flat } from "./flat.ts";
 import { io } from "./io.ts";
 import { life } from "./life.ts";
@@ -54,6 +55,7 @@ const BENCHES = {
   flat,
   life,
   commit,
+  crowd,
   network,
   io,
   profile,

@@ -102,7 +102,8 @@ const MEASURES: Readonly<Record<string, (session: Session, client: Client) => ()
 const runIdle = ({ command, image }: Client, name: string): string[] =>
   command("run", "-d", "--name", name, "--network", "none", image, "sleep", "100000");
 
-function removeAll(session: Session, { command }: Client, names: readonly string[]): void {
+/** Removes containers by force. */
+export function removeAll(session: Session, { command }: Client, names: readonly string[]): void {
   timeProgram(session, command("rm", "-f", ...names));
 }
 

@@ -6,6 +6,7 @@ import { updateCgroup } from "../cgroups/update.ts";
 import { MydockerError } from "../errors.ts";
 import type { Paths } from "../paths.ts";
 import type { ContainerRecord } from "./container_record.ts";
+import { recordContainerEvent } from "./events.ts";
 import {
   type FoundContainer,
   findContainer,
@@ -66,6 +67,7 @@ function update(found: FoundContainer, record: ContainerRecord, request: UpdateR
     throw error;
   }
   store.syncRecord(id);
+  recordContainerEvent(found.paths, record, "update");
 }
 
 function apply(found: FoundContainer, resources: Resources): void {

@@ -52,6 +52,7 @@ describe("what happens to a container", () => {
     await waitForDeaths(id, 2);
     await ok("top", "back");
     await ok("rename", "back", "front");
+    await ok("update", "--memory", "64m", "front");
     await ok("kill", "-s", "USR1", "front");
     await ok("stop", "-t", "0", "front");
     await ok("restart", "-t", "0", "front");
@@ -60,7 +61,7 @@ describe("what happens to a container", () => {
       ...["create", "start", "pause", "unpause"],
       ...["exec_create: true", "exec_start: true", "exec_die"],
       ...["exec_create: sh -c exit 7", "exec_start: sh -c exit 7", "exec_die"],
-      ...["top", "rename", "kill"],
+      ...["top", "rename", "update", "kill"],
       ...["kill", "die", "stop"],
       ...["start", "restart"],
       ...["kill", "die", "destroy"],
@@ -101,9 +102,11 @@ describe("images", () => {
     const archive = join(engine.directory("image"), "empty.tar");
     writeFileSync(archive, new Uint8Array(10240));
     const id = await ok("import", archive, "events:1");
+    await ok("tag", "events:1", "events:2");
+    await ok("rmi", "events:2");
     await ok("rmi", "events:1");
     expect(await past("{{.Action}} {{.Actor.ID}}", "-f", "type=image", "-f", `image=${id}`)).toBe(
-      `import ${id}\nuntag ${id}\ndelete ${id}`,
+      ["import", "tag", "untag", "untag", "delete"].map((action) => `${action} ${id}`).join("\n"),
     );
   });
 });

@@ -12,12 +12,17 @@ export const command = defineCommand({
   async run({ positionals: [source = "", name = ""] }) {
     requireRoot("mydocker tag");
     const { tagImage } = await import("../../../images/listing.ts");
+    const { familiarReference } = await import("../../../images/reference.ts");
     const { LayerWriter } = await import("../../../images/layer_writer.ts");
     const { openImageStore } = await import("../../../images/store.ts");
     const { statePaths } = await import("../../../paths.ts");
     const { recover } = await import("../../../engine/recovery.ts");
     recover(statePaths());
-    tagImage(openImageStore(statePaths().root, LayerWriter), source, name);
+    const store = openImageStore(statePaths().root, LayerWriter);
+    const tagged = familiarReference(tagImage(store, source, name));
+    const { recordEvent } = await import("../../../engine/events.ts");
+    const id = store.resolve(tagged)?.id;
+    if (id !== undefined) recordEvent(statePaths(), "image", "tag", id, { name: tagged });
     return 0;
   },
 });
