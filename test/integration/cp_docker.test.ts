@@ -81,13 +81,16 @@ const FURTHER: readonly (readonly string[])[] = [
   ["dir", "."],
   [".", "new"],
 ];
-const CASES = [...SOURCES.flatMap((from) => TARGETS.map((to) => [from, to])), ...FURTHER];
+const PRODUCT = SOURCES.flatMap((from) => TARGETS.map((to) => [from, to]));
+const CASES = [...FURTHER, ...PRODUCT];
+/** Out of a container the rules are the same code: half of the product shows that. */
+const CASES_OUT = CASES.filter((_, number) => number < FURTHER.length || number % 2 === 0);
 
 /** Directories with the fixture, one for each case. */
-const fixtures = (base: string) => `
+const fixtures = (base: string, count: number) => `
 mkdir -p ${base} && cd ${base} && mkdir first && cd first
 ${FIXTURE}
-cd .. && for n in ${CASES.map((_, n) => n).join(" ")}; do cp -a first $n; done; rm -r first
+cd .. && for n in ${Array.from({ length: count }, (_, n) => n).join(" ")}; do cp -a first $n; done; rm -r first
 `;
 
 /** Each file: kind, mode, owners, size of a file, target of a link, and whether its time is the fixture's. */
@@ -115,12 +118,13 @@ interface Found {
 async function runCases(name: keyof typeof SIDES, intoContainer: boolean): Promise<Found[]> {
   const side = SIDES[name];
   const way = intoContainer ? "in" : "out";
+  const cases = intoContainer ? CASES : CASES_OUT;
   const here = join(engine.directory(`cp-${name}`), way);
-  await engine.exec(["bash", "-c", `${fixtures(here)}`], {});
-  const { err } = await side.call(["exec", "cc", "sh", "-c", fixtures(`/cp-${way}`)]);
+  await engine.exec(["bash", "-c", fixtures(here, cases.length)], {});
+  const { err } = await side.call(["exec", "cc", "sh", "-c", fixtures(`/cp-${way}`, cases.length)]);
   if (err !== "") throw new Error(err);
   const failed: boolean[] = [];
-  for (const [number, args] of CASES.entries()) {
+  for (const [number, args] of cases.entries()) {
     const [to = "", from = "", ...options] = args.toReversed();
     const local = (path: string) => `${here}/${number}/${path}`;
     const inside = (path: string) => `cc:/cp-${way}/${number}/${path}`;
@@ -162,7 +166,8 @@ describe("cp is Docker's", () => {
           runCases("docker", intoContainer),
           runCases("mydocker", intoContainer),
         ]);
-        const label = (number: number) => `cp ${CASES[number]?.join(" ")}`;
+        const cases = intoContainer ? CASES : CASES_OUT;
+        const label = (number: number) => `cp ${cases[number]?.join(" ")}`;
         const table = (found: readonly Found[]) =>
           Object.fromEntries(found.map((each, number) => [label(number), each]));
         expect(table(ours)).toEqual(table(theirs));
