@@ -20,7 +20,7 @@ import {
   type Reference,
 } from "./reference.ts";
 import type { ImageStore } from "./store.ts";
-import { openStoredImage, type StoredImage } from "./stored_image.ts";
+import { openStoredImage, type StoredImage, withoutZstd } from "./stored_image.ts";
 
 /** What is saved: an image, and the names that it has in the archive. */
 interface Chosen {
@@ -55,7 +55,7 @@ export async function saveImages(
     const image = await openStoredImage(store, staging, id);
     if (image === undefined) throw noSuchImage(text);
     held.use(image);
-    chosen.push({ image, names });
+    chosen.push({ image: forDocker ? await withoutZstd(staging, image) : image, names });
   }
   target.addIndex(LAYOUT_FILE, json({ imageLayoutVersion: "1.0.0" }));
   target.addIndex(INDEX_FILE, json(ociIndex(chosen)));

@@ -7,11 +7,12 @@ import type { Staging } from "../staging/staging.ts";
 import { BlobCompressor, BlobWriter } from "./blob_writer.ts";
 import { blobSize, storedManifests } from "./blobs.ts";
 import { type ChunkSource, RangeSource } from "./chunk_source.ts";
+import { readArchive } from "./decompress.ts";
 import { readDefaultImageLayer } from "./default_image.ts";
 import { damaged } from "./image.ts";
 import { hexOf, sha256Hex } from "./layout.ts";
-import { type Descriptor, type Manifest, parseManifest } from "./manifest.ts";
-import { makeManifest } from "./place_image.ts";
+import { type Descriptor, layerCompression, type Manifest, parseManifest } from "./manifest.ts";
+import { type LayerBlob, makeManifest } from "./place_image.ts";
 import { defaultImageId, type ImageStore } from "./store.ts";
 
 /** An image that stays where it is until this is disposed of. */
@@ -133,4 +134,54 @@ function openBlob(id: string, { size }: Descriptor, path: string): LayerFile {
     throw damaged(id, `its blob ${path} does not have ${size} bytes`);
   }
   return { source: new RangeSource(blob, 0, size), [Symbol.dispose]: () => close(blob) };
+}
+
+/**
+ * The same image with plain tars for layers that are compressed with zstd, which Docker before
+ * version 23 does not read; its manifest is another one then.
+ * @param image stays the caller's
+ * @throws {DamagedImageError}
+ */
+export async function withoutZstd(staging: Staging, image: StoredImage): Promise<StoredImage> {
+  const isZstd = ({ mediaType }: Descriptor) => layerCompression(mediaType) === "zstd";
+  if (!image.layers.some(isZstd)) return image;
+  const { id, config } = image;
+  const paths = new Map<string, string>();
+  const layers: LayerBlob[] = [];
+  for (const layer of image.layers) {
+    const { digest, size, mediaType } = layer;
+    if (!isZstd(layer)) {
+      layers.push({ digest, size, compression: layerCompression(mediaType) });
+      continue;
+    }
+    const plain = await decompress(staging, image, layer);
+    paths.set(plain.digest, plain.path);
+    layers.push({ ...plain, compression: "none" });
+  }
+  const bytes = makeManifest(config, layers);
+  const digest = `sha256:${sha256Hex(bytes)}`;
+  const manifest = parseManifest(bytes, undefined, `the manifest ${digest}`);
+  if (manifest.kind !== "manifest") throw new TypeError("a manifest is no index");
+  return {
+    ...image,
+    manifest: { digest, mediaType: manifest.mediaType, bytes },
+    layers: manifest.layers,
+    open(layer) {
+      const path = paths.get(layer.digest);
+      return path === undefined ? image.open(layer) : openBlob(id, layer, path);
+    },
+  };
+}
+
+async function decompress(staging: Staging, image: StoredImage, layer: Descriptor) {
+  const path = `${staging.path}/${hexOf(layer.digest)}.tar`;
+  using file = image.open(layer);
+  using tar = new BlobWriter(path);
+  const hasher = new Bun.CryptoHasher("sha256");
+  await readArchive(file.source, (chunk) => tar.write(chunk), {
+    raw: (chunk) => hasher.update(chunk),
+  });
+  if (`sha256:${hasher.digest("hex")}` !== layer.digest)
+    throw damaged(image.id, `its blob ${layer.digest} does not have that digest`);
+  return { path, digest: tar.end(), size: tar.size };
 }

@@ -266,6 +266,43 @@ describe("Docker", () => {
     );
   });
 
+  testIf(
+    [...docker, ...skopeo],
+    "loads what has zstd layers, and what others get keeps them",
+    async () => {
+      await command([
+        ...["skopeo", "copy", "--quiet", "--dest-compress-format", "zstd", "--dest-compress"],
+        ...[`oci-archive:${at("ours.tar")}:2`, `dir:${at("zstd-dir")}`],
+      ]);
+      await command([
+        ...["skopeo", "copy", "--quiet", `dir:${at("zstd-dir")}`],
+        `oci-archive:${at("zstd-oci.tar")}:x/zstd:2`,
+      ]);
+      await succeed(other, ["load", "-i", at("zstd-oci.tar")]);
+      await succeed(other, ["save", "-o", at("zstd-docker.tar"), "x/zstd"]);
+      await succeed(other, [
+        "save",
+        "--format",
+        "oci-archive",
+        "-o",
+        at("zstd-again.tar"),
+        "x/zstd",
+      ]);
+      await succeed(other, ["rmi", "-f", id()]);
+      expect((await dockerd.docker(["load", "-i", at("zstd-docker.tar")])).exitCode).toBe(0);
+      const format = "{{.ID}}";
+      const listed = await dockerd.docker(["images", "--no-trunc", "--format", format, "x/zstd"]);
+      expect(listed.out).toBe(id());
+      expect((await dockerd.docker(["rmi", "x/zstd:2"])).exitCode).toBe(0);
+      const digest = async (path: string) =>
+        /"digest":"(sha256:[0-9a-f]+)"/.exec(
+          await command(["tar", "-xOf", path, "index.json"]),
+        )?.[1];
+      expect(await digest(at("zstd-again.tar"))).toBe(await digest(at("zstd-oci.tar")));
+      expect(await loadElsewhere(at("zstd-docker.tar"))).toEqual([`x/zstd:2 ${id()}`]);
+    },
+  );
+
   testIf(docker, "saves what we load, names and all", async () => {
     expect(
       (await dockerd.docker(["save", "-o", at("docker.tar"), "odd", "odd/second"])).exitCode,
