@@ -6,10 +6,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
+import { archives } from "./archives.ts";
 import { calls } from "./calls.ts";
 import { commit } from "./commit.ts";
 import { crowd } from "./crowd.ts";
 import { flat } from "./flat.ts";
+import { images } from "./images.ts";
 import { io } from "./io.ts";
 import { life } from "./life.ts";
 import { memory } from "./memory.ts";
@@ -57,6 +59,8 @@ const BENCHES = {
   commit,
   crowd,
   network,
+  images,
+  archives,
   io,
   profile,
   seccomp,

@@ -373,7 +373,7 @@ describe("Docker", () => {
       "inspect --format {{.Image}} cc",
       "rm cc",
     ],
-    "the last name": ["rmi odd odd/second:2", "rmi I"],
+    "the last name": ["rmi --no-prune odd odd/second:2", "rmi I"],
     "the id, by force": ["tag odd c:3", "rmi -f i"],
     "several, one of which is not here": ["rmi odd:latest nowhere odd/second:2"],
   };

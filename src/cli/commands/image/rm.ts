@@ -11,6 +11,10 @@ export const command = defineCommand({
       short: "f",
       description: "Also when it has several names, or containers use it",
     },
+    "no-prune": {
+      type: "boolean",
+      description: "As without: there are no untagged parents of images here",
+    },
   },
   positionals: {
     usage: "IMAGE [IMAGE...]",
@@ -18,7 +22,7 @@ export const command = defineCommand({
     max: Number.POSITIVE_INFINITY,
     complete: "image",
   },
-  rules: { later: { "no-prune": "", platform: "" } },
+  rules: { later: { platform: "" } },
   async run({ values, positionals }) {
     requireRoot("mydocker rmi");
     const { isUp, listContainers } = await import("../../../engine/list.ts");
