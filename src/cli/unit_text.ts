@@ -25,6 +25,8 @@ ExecStop=${word(executable)} system shutdown
 # The monitors of containers live in this unit, one process each: they end with their containers.
 KillMode=process
 TasksMax=infinity
+# One that does not start is told in the journal, and no reason not to stop the others.
+SuccessExitStatus=1
 TimeoutStartSec=infinity
 TimeoutStopSec=2min
 

@@ -130,6 +130,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   rm: { args: ["rm", "point"], prepare: [CREATE] },
   rename: { args: ["rename", "point", "other"], prepare: [CREATE], makes: true },
   update: { args: ["update", "-m", "64m", "point"], prepare: [CREATE], makes: true },
+  kill: { args: ["kill", "point"], prepare: [RUN], makes: true },
+  commit: { args: ["commit", "point", "committed"], prepare: [CREATE], makes: true },
   cp: { args: ["cp", FILE, "point:/copied"], prepare: [CREATE], makes: true },
 };
 
@@ -233,6 +235,8 @@ async function removesAll(before: Snapshot, where: string): Promise<void> {
     const removed = await engine.call(["rm", "-f", "-v", ...ids]);
     expect([where, removed.exitCode, removed.err]).toEqual([where, 0, ""]);
   }
+  const committed = (await ok("images", "-q", "committed")).split("\n").filter(Boolean);
+  if (committed.length > 0) await ok("rmi", ...committed);
   const volumes = (await ok("volume", "ls", "-q")).split("\n").filter(Boolean);
   if (volumes.length > 0) await ok("volume", "rm", ...volumes);
   const leaks = () => findLeaks(before, takeSnapshot(engine));
