@@ -2,6 +2,7 @@
 import { MydockerError } from "../errors.ts";
 import { close } from "../linux/fd.ts";
 import { umask } from "../linux/process.ts";
+import { renameOnNetworks } from "../network/names.ts";
 import type { Paths } from "../paths.ts";
 import { frame, hear, say, TAG } from "./attach_protocol.ts";
 import { createContainer } from "./create.ts";
@@ -140,6 +141,7 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
   store.syncRecord(id);
   store.releaseName(record.name, id);
   store.writeRecord({ ...record, name: wanted });
+  renameOnNetworks(paths, id, wanted);
   recordContainerEvent(paths, { ...record, name: wanted }, "rename", {
     oldName: `/${record.name}`,
   });

@@ -15,7 +15,15 @@ import {
 } from "../linux/file.ts";
 import type { Paths } from "../paths.ts";
 import { DEFAULT_NETWORK } from "./network.ts";
-import { changed, type Endpoint, leaseHolder, readNetworks } from "./state.ts";
+import {
+  changed,
+  type Endpoint,
+  exclusively,
+  hasNetworks,
+  leaseHolder,
+  readNetworks,
+  writeNetworks,
+} from "./state.ts";
 
 /** What can be a name, and the name of a directory. */
 const NAME = /^[a-z0-9_][a-z0-9_.-]{0,251}$/;
@@ -68,6 +76,30 @@ export function dropNames(paths: Paths, id: string, endpoints: readonly Named[])
     }
     changed(paths);
   }
+}
+
+/** A container that runs is called otherwise from now on; its aliases stay. */
+export function renameOnNetworks(paths: Paths, id: string, name: string): void {
+  if (!hasNetworks(paths, id)) return;
+  exclusively(paths, () => {
+    const state = readNetworks(paths, id);
+    if (state === undefined) return;
+    const withAliases = (change: (aliases: readonly string[]) => readonly string[]) =>
+      state.endpoints.map((each) => ({ ...each, aliases: change(each.aliases) }));
+    // Both are on record meanwhile: should we be killed, whoever cleans up finds both.
+    const both = withAliases((aliases) => [...new Set([...aliases, name])]);
+    writeNetworks(paths, { ...state, endpoints: both });
+    addNames(paths, id, both);
+    dropNames(
+      paths,
+      id,
+      withAliases(() => [state.name]),
+    );
+    const endpoints = withAliases((aliases) => [
+      ...new Set(aliases.map((alias) => (alias === state.name ? name : alias))),
+    ]);
+    writeNetworks(paths, { ...state, name, endpoints });
+  });
 }
 
 /** Forgets a network. */

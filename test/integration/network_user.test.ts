@@ -93,6 +93,14 @@ describe("names", () => {
     await ok("rm", "-f", "early", "other");
   });
 
+  test("change with rename", async () => {
+    await ok("rename", "two", "second");
+    expect(await engine.askDns("one", "second")).toStartWith("NOERROR whole 1");
+    expect(await engine.askDns("one", "two")).toStartWith("SERVFAIL"); // nobody is outside
+    await ok("rename", "second", "two");
+    expect(await engine.askDns("one", "two")).toStartWith("NOERROR whole 1");
+  });
+
   test("are still answered when the monitor of another container is killed", async () => {
     await idle("lost", "--network", "names");
     const stat = readFileSync(`/proc/${await engine.pidOf("lost")}/stat`, "latin1");
