@@ -13,7 +13,7 @@ import {
   open,
 } from "../linux/fd.ts";
 import { chownAt, S_IFCHR, S_IFMT, type Stat, statFd } from "../linux/file.ts";
-import { PR_SET_PDEATHSIG, prctl, SIGNALS, umask } from "../linux/process.ts";
+import { defaultSignal, PR_SET_PDEATHSIG, prctl, SIGNALS, umask } from "../linux/process.ts";
 import { openPeer, setControllingTerminal, setWindowSize } from "../linux/tty.ts";
 import type { Streams } from "./init_plan.ts";
 import type { Label } from "./labels.ts";
@@ -44,6 +44,16 @@ export interface Entry extends Confined {
   readonly dieWithParent: boolean;
   /** false: another process makes the terminal its own */
   readonly ownsTerminal: boolean;
+}
+
+const { SIGABRT, SIGILL, SIGTRAP, SIGBUS, SIGSEGV } = SIGNALS;
+
+/** What the JavaScript runtime may end with when it cannot start a thread: it crashes itself on purpose. */
+export const ABORTS: readonly number[] = [SIGABRT, SIGILL, SIGTRAP, SIGBUS, SIGSEGV];
+
+/** Should it end so, no report of a crash: in a full container that is to be expected, and the creator starts over. */
+export function abortSilently(): void {
+  for (const signal of ABORTS) defaultSignal(signal);
 }
 
 /**

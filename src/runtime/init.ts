@@ -24,7 +24,7 @@ import { openConsole } from "../rootfs/console.ts";
 
 import { applyAttributes } from "./attributes.ts";
 import { checkCommand, executeCommand, executeLater, findCommand } from "./command.ts";
-import { type Entry, enterProcess, takeDescriptors } from "./enter.ts";
+import { abortSilently, type Entry, enterProcess, takeDescriptors } from "./enter.ts";
 import { runHooks, stateWithPid } from "./hooks.ts";
 import type { InitPlan } from "./init_plan.ts";
 import { openLabel } from "./labels.ts";
@@ -53,6 +53,7 @@ class Init {
 
   run(): never {
     try {
+      abortSilently();
       prctl(PR_SET_PDEATHSIG, SIGNALS.SIGKILL); // one that hangs, with its creator gone, nobody would end
       const prepared = this.#prepare();
       const { entry: entered, path } = this.#enter(prepared);

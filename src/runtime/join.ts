@@ -5,11 +5,9 @@ import { O, open } from "../linux/fd.ts";
 import { writeControl } from "../linux/file.ts";
 import {
   CLONE,
-  defaultSignal,
   exitNow,
   PR_SET_DUMPABLE,
   prctl,
-  SIGNALS,
   setCredentials,
   setns,
   setsid,
@@ -23,7 +21,7 @@ import type { CompiledFilter } from "../seccomp/filter.ts";
 import type { AccountRequest } from "./account.ts";
 import { applyAffinity, applyAttributes } from "./attributes.ts";
 import { executeCommand, findCommand } from "./command.ts";
-import { type Entry, enterProcess, takeDescriptors } from "./enter.ts";
+import { abortSilently, type Entry, enterProcess, takeDescriptors } from "./enter.ts";
 import type { Streams } from "./init_plan.ts";
 import { openLabel } from "./labels.ts";
 import { tell } from "./protocol.ts";
@@ -93,7 +91,7 @@ export function runJoined(plan: JoinPlan, socket: number): never {
   const flags = namespaces.reduce((sum, { type }) => (type === "pid" ? sum : sum | FLAGS[type]), 0);
   let channel = socket;
   try {
-    defaultSignal(SIGNALS.SIGABRT); // a runtime that may not start a thread in a full container aborts: no report
+    abortSilently();
     umask(0);
     prctl(PR_SET_DUMPABLE, 0); // for one that is forked by a fresh process
     if (pidNamespace === undefined) setsid();

@@ -11,13 +11,13 @@ import {
   pidfdGetFd,
   pidfdOpen,
   prctl,
-  SIGNALS,
   waitExit,
 } from "../linux/process.ts";
 import { messagePair, type receiveMessage } from "../linux/socket.ts";
 import { needsStage, writeIdMappings } from "../namespaces/join.ts";
 import { cloneFlags, isNew } from "../namespaces/namespaces.ts";
 import { cloneMappedSources, mappedSources } from "../rootfs/apply.ts";
+import { ABORTS } from "./enter.ts";
 import type { Outlook } from "./executable.ts";
 import { runInit } from "./init.ts";
 import type { InitPlan } from "./init_plan.ts";
@@ -226,7 +226,7 @@ export function* awaitCommand(
         const signal = waitExit(P_PIDFD, child.pidfd)?.signal;
         // A runtime that cannot start a thread aborts: none in another pid namespace (security.ts), nor in
         // a container that is full.
-        if (outlook !== undefined || signal === SIGNALS.SIGABRT)
+        if (outlook !== undefined || (signal !== undefined && ABORTS.includes(signal)))
           throw new StuckError("the forked child wanted another thread");
         throw new LaunchError(describeDeath(signal), { exitCode: 125 });
       }
