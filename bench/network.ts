@@ -65,7 +65,7 @@ export const network: Bench = async (session) => {
   return {
     id: "network",
     title: "Networks",
-    note: `\`run --rm -p 8080:80 busybox true\` on the default bridge; mydocker and Podman in a network namespace of \
+    note: `\`run --rm --network bridge -p 8080:80 busybox true\` on the default bridge; mydocker and Podman in a network namespace of \
 their own, as dockerd is; medians of ${rounds} rounds in alternation. Throughput: iperf3 for ${SECONDS} s, the best of three in \
 alternation, in the network namespaces of two containers on a bridge. Lookups: a container's name at 127.0.0.11, so many clients at \
 once, each asking again when it has its answer; per second.`,
@@ -77,7 +77,11 @@ once, each asking again when it has its answer; per second.`,
 async function runRows(session: Session, clients: readonly Client[], rounds: number) {
   const published = clients.map(({ name, command, image }) => ({
     name,
-    measure: () => timeProgram(session, command("run", "--rm", "-p", "8080:80", image, "true")),
+    measure: () =>
+      timeProgram(
+        session,
+        command("run", "--rm", "--network", "bridge", "-p", "8080:80", image, "true"),
+      ),
   }));
   const { command, image } = clients[0] as Client;
   const plain = () =>

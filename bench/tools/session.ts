@@ -39,6 +39,8 @@ export class Session implements AsyncDisposable {
       "HOME=/root",
       `MYDOCKER_ROOT=${join(this.folder, "root")}`,
       `MYDOCKER_RUN=${this.runFolder}`,
+      // No bridges on the machine: what measures networks names them.
+      "MYDOCKER_NETWORK=none",
     ];
     this.stderr = open(join(this.folder, "stderr"), O.O_RDWR | O.O_CREAT | O.O_TRUNC, 0o600);
     this.undo.defer(() => close(this.stderr));
