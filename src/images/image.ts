@@ -27,6 +27,6 @@ export class DamagedImageError extends MydockerError {
 export function damaged(id: string, what: string, cause?: unknown): DamagedImageError {
   return new DamagedImageError(`the image ${id} is damaged: ${what}`, {
     cause,
-    hint: `mydocker rmi -f ${hexOf(id).slice(0, 12)}, then import it again`,
+    hint: `mydocker rmi -f ${hexOf(id).slice(0, 12)}, then pull, load or import it again`,
   });
 }

@@ -66,7 +66,9 @@ export class ImageStore {
         if (isDefault && found.embedded) return nameDefaultImage(this, reference);
         throw new DamagedImageError(
           `the image ${found.id} that ${familiarReference(reference)} names is gone`,
-          { hint: `mydocker rmi ${familiarReference(reference)}, then import it again` },
+          {
+            hint: `mydocker rmi ${familiarReference(reference)}, then pull, load or import it again`,
+          },
         );
       }
     }

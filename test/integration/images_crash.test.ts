@@ -218,6 +218,45 @@ describe("all at once", () => {
   );
 });
 
+testIf(
+  [program("busybox"), program("unshare")],
+  "on a full disk load says so and leaves nothing, and save leaves what was there",
+  async () => {
+    const script = `
+      export MYDOCKER_ROOT="$1/root"
+      failed=0
+      for size in 600k 1500k 2600k 4000k 5000k 6000k 7500k; do
+        mount -t tmpfs -o size=$size tmpfs "$1"
+        if ! "$MYDOCKER" load -q -i "$2" >"$3" 2>&1; then
+          failed=$((failed + 1))
+          grep -q 'no space left on device' "$3" || { echo "$size: $(cat "$3")"; exit 1; }
+          [ "$(wc -l <"$3")" = 1 ] || { echo "$size: $(cat "$3")"; exit 1; }
+          find "$1/root/images" -type f
+          "$MYDOCKER" images -q
+        fi
+        umount "$1"
+      done
+      [ $failed -ge 4 ] || echo "only $failed failed"
+      mount -t tmpfs -o size=20m tmpfs "$1"
+      "$MYDOCKER" load -q -i "$2" >/dev/null && "$MYDOCKER" image verify -q
+      echo kept >"$1/out"
+      head -c 30m /dev/zero >"$1/fill" 2>/dev/null
+      if "$MYDOCKER" save -o "$1/out" one:1 2>"$3"; then echo saved; fi
+      grep -q 'no space left on device' "$3" || cat "$3"
+      cat "$1/out"
+      ls -A "$1"
+      "$MYDOCKER" rmi -f one:1 one:2 two:1 two:2 >/dev/null || echo "rmi: $?"
+      find "$1/root/images" -type f`;
+    const target = engine.directory("small");
+    const said = join(engine.directory("archives"), "said");
+    const { out, err } = await engine.exec(
+      ["unshare", "-m", "bash", "-c", script, "bash", target, file, said],
+      { timeout: 60_000 },
+    );
+    expect([out.split("\n").sort(), err]).toEqual([["fill", "kept", "out", "root"], ""]);
+  },
+);
+
 test("what was made is removed", async () => {
   await removeAll();
   expect(entries("ids")).toHaveLength(1);
