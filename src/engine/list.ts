@@ -8,6 +8,7 @@ import type { Paths } from "../paths.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import { ContainerStore, DamagedContainerError } from "./container_store.ts";
 import { type Health, isChecked } from "./health.ts";
+import { type EndedContainer, readEnded, stampOf, writeEnded } from "./list_cache.ts";
 import { type OwnerRecord, ownedIds, readOwner } from "./ownership.ts";
 import { recover } from "./recovery.ts";
 import type { RunOptions } from "./run_options.ts";
@@ -44,7 +45,7 @@ export interface ListedContainer
   readonly ports: readonly PublishedPort[];
   /** these two are unknown of a damaged one */
   readonly layers?: readonly string[];
-  readonly options?: RunOptions;
+  readonly options?: Pick<RunOptions, "mounts" | "exposed" | "ports">;
 }
 
 /** A container with its state at the moment of the look. */
@@ -99,10 +100,15 @@ const MANY = 50;
 
 /**
  * Containers, the newest first. One that is being made or removed is left out.
- * @param which those that may be up at most: the others are not looked at
+ * @param which those that may be up at most: the others are not looked at; `kept`: of many that have
+ *   ended what the last such listing found, their options aside
  */
-export function listContainers(paths: Paths, which: "all" | "up" = "all"): ContainerSummary[] {
+export function listContainers(
+  paths: Paths,
+  which: "all" | "up" | "kept" = "all",
+): ContainerSummary[] {
   recover(paths);
+  const stamp = which === "kept" ? stampOf(paths) : undefined; // before anything is looked at
   const owned = ownedIds(paths); // first: one that is started meanwhile has lost its record of an end
   const ids = which === "up" ? [...owned] : new ContainerStore(paths).ids();
   const look: Look = {
@@ -112,12 +118,42 @@ export function listContainers(paths: Paths, which: "all" | "up" = "all"): Conta
     owned,
     layout: once(readLayout),
   };
+  const ended = ids.length < MANY ? undefined : readEnded<ListedContainer>(paths, stamp);
   const found: ContainerSummary[] = [];
   for (const id of ids) {
-    const summary = summarize(look, id);
+    const known = owned.has(id) ? undefined : ended?.get(id);
+    const summary = known === undefined ? summarize(look, id) : summaryOf(known);
     if (summary !== undefined) found.push(summary);
   }
+  if (ids.length >= MANY && ended === undefined) {
+    writeEnded(
+      paths,
+      stamp,
+      found.flatMap((each) => endedOf(each, owned)),
+    );
+  }
   return found.sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
+}
+
+const summaryOf = ({ record, exit }: EndedContainer<ListedContainer>): ContainerSummary => ({
+  record,
+  state: { status: "exited", exit },
+  problems: [],
+});
+
+/** Nothing of one that is owned, or is not what it should be. */
+function endedOf(
+  { record, state, problems }: ContainerSummary,
+  owned: ReadonlySet<string>,
+): EndedContainer<ListedContainer>[] {
+  if (state.status !== "exited" || problems.length > 0 || owned.has(record.id)) return [];
+  const { mounts = [], exposed, ports } = record.options ?? {};
+  const options = {
+    mounts,
+    ...(exposed === undefined ? {} : { exposed }),
+    ...(ports === undefined ? {} : { ports }),
+  };
+  return [{ record: { ...record, options }, exit: state.exit }];
 }
 
 /** What one look at all containers shares. */

@@ -52,7 +52,7 @@ export const command = defineCommand({
       last: last === -1 && values.latest ? 1 : last,
       filters,
     };
-    const all = listContainers(paths, onlyUp(choice) ? "up" : "all");
+    const all = listContainers(paths, onlyUp(choice) ? "up" : "kept");
     const problems = all.flatMap((each) => each.problems);
     if (problems.length > 0) {
       const { log } = await import("../../../log.ts");
