@@ -196,6 +196,10 @@ export function killContainer(
   if (signal !== SIGNALS.SIGKILL) return;
   process.awaitEnd(-1);
   awaitRecord(found);
+  // Its monitor may have been starting it again before it could know that it is not to.
+  if (isUpNow(found) && found.store.isMarkedStopped(found.id)) {
+    killContainer(paths, reference, signal, parseSignal);
+  }
 }
 
 /** Whether whoever sends this signal wants the container to end: HUP, for instance, asks for something else. */
