@@ -19,6 +19,7 @@ import { network } from "./network.ts";
 import { oci } from "./oci.ts";
 import { ociProfile } from "./oci_profile.ts";
 import { profile } from "./profile.ts";
+import { pull } from "./pull.ts";
 import { run } from "./run.ts";
 import { seccomp } from "./seccomp.ts";
 import { startup } from "./startup.ts";
@@ -65,6 +66,7 @@ const BENCHES = {
   profile,
   seccomp,
   calls,
+  pull,
 };
 /** Those that are named, else all. */
 const named = Object.entries(BENCHES).filter(([name]) => process.argv.includes(name));

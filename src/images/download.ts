@@ -57,6 +57,8 @@ export interface DownloadWatcher {
 /** Between two looks at whether another process is done, in milliseconds. */
 const WAIT = 100;
 const CHUNK = 1 << 20;
+/** Bytes that are asked for at a time: what Bun has received and we have not taken yet is in memory, without a bound. */
+const PIECE = 16 << 20;
 /** Bytes that make a try one that got somewhere. */
 const ENOUGH = 1 << 20;
 /** After so many milliseconds nobody goes on with an interrupted download. */
@@ -231,11 +233,12 @@ class BlobDownload {
 
   private async ask(): Promise<void> {
     const { blob, registry, repository } = this;
+    const end = Math.min(blob.size, this.length + PIECE);
     const response = await registry.expect(
       {
         path: `/v2/${repository}/blobs/${blob.digest}`,
         scopes: [`repository:${repository}:pull`],
-        headers: this.length === 0 ? {} : { Range: `bytes=${this.length}-` },
+        headers: rangeHeader(this.length, end, blob.size),
       },
       [200, 206, 416],
     );
@@ -256,7 +259,8 @@ class BlobDownload {
         `the registry ${registry.domain} sends the blob ${blob.digest} encoded as ${JSON.stringify(encoding)}`,
       );
     const declared = response.headers.get("content-length");
-    if (declared !== null && Number(declared) !== blob.size - this.length) {
+    const whole = response.status === 200 ? blob.size : end;
+    if (declared !== null && Number(declared) !== whole - this.length) {
       await discard(response);
       throw this.wrongSize(this.length + Number(declared));
     }
@@ -268,7 +272,7 @@ class BlobDownload {
       this.length += chunk.length;
       this.watcher.progress(this.length);
     }
-    if (this.length < blob.size)
+    if (this.length < whole)
       throw new ConnectionError(
         `the registry ${registry.domain} sent ${this.length} bytes of the blob ${blob.digest}, which has ${blob.size}`,
       );
@@ -285,4 +289,10 @@ class BlobDownload {
       `the registry ${registry.domain} sends ${size ?? `more than ${blob.size}`} bytes for the blob ${blob.digest}, of which the manifest says that it has ${blob.size}`,
     );
   }
+}
+
+/** What asks for a part of a blob, unless it is all of it (RFC 9110, 14.2). */
+function rangeHeader(from: number, end: number, size: number): Record<string, string> {
+  if (end < size) return { Range: `bytes=${from}-${end - 1}` };
+  return from === 0 ? {} : { Range: `bytes=${from}-` };
 }

@@ -194,10 +194,11 @@ export class FaultyRegistry implements AsyncDisposable {
     }
     const blob = image.blobs.get(target.slice(target.lastIndexOf("/") + 1));
     if (blob === undefined) return answer(404, {}, "{}");
-    const from = Number(/^bytes=(\d+)-$/.exec(headers["range"] ?? "")?.[1] ?? 0);
-    if (from === 0) return answer(200, {}, blob);
-    const range = `bytes ${from}-${blob.length - 1}/${blob.length}`;
-    return answer(206, { "Content-Range": range }, blob.subarray(from));
+    const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(headers["range"] ?? "") ?? [];
+    if (from === undefined) return answer(200, {}, blob);
+    const end = to === undefined || to === "" ? blob.length : Number(to) + 1;
+    const range = `bytes ${from}-${end - 1}/${blob.length}`;
+    return answer(206, { "Content-Range": range }, blob.subarray(Number(from), end));
   }
 }
 

@@ -103,3 +103,37 @@ export function oddLayout(): string {
     BUSYBOX,
   );
 }
+
+/** The same Debian in 20 layers, cut by name: `oci:…:debian20`. */
+export function debianLayersLayout(): string {
+  return cached(
+    "oci-debian20-1",
+    `cd "$1"
+     mkdir tree layers; zstd -dc "$2" | tar -C tree --xattrs -xf -
+     (cd tree; find . -mindepth 1 | LC_ALL=C sort) > names
+     split -n l/20 -d names part.
+     umoci init --layout layout
+     blobs=layout/blobs/sha256 descriptors= ids= oci=application/vnd.oci.image
+     # Moves a file to the blobs. Sets descriptor.
+     blob() {
+       local digest size
+       digest=$(sha256sum < "$2" | cut -c-64) size=$(stat -c %s "$2")
+       printf -v descriptor '{"mediaType":"%s","digest":"sha256:%s","size":%s' "$1" $digest $size
+       mv "$2" $blobs/$digest
+     }
+     for part in part.*; do
+       tar -C tree --no-recursion --numeric-owner --xattrs -T $part -cf layer.tar
+       printf -v ids '%s,"sha256:%s"' "$ids" $(sha256sum < layer.tar | cut -c-64)
+       gzip -6 layer.tar
+       blob $oci.layer.v1.tar+gzip layer.tar.gz
+       descriptors+=",$descriptor}"
+     done
+     printf '{"architecture":"%s","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[%s]}}' $3 "\${ids#,}" > config
+     blob $oci.config.v1+json config
+     printf '{"schemaVersion":2,"mediaType":"%s","config":%s},"layers":[%s]}' $oci.manifest.v1+json "$descriptor" "\${descriptors#,}" > manifest
+     blob $oci.manifest.v1+json manifest
+     printf '{"schemaVersion":2,"manifests":[%s,"annotations":{"org.opencontainers.image.ref.name":"debian20"}}]}' "$descriptor" > layout/index.json`,
+    debianTarball(),
+    process.arch === "arm64" ? "arm64" : "amd64",
+  );
+}

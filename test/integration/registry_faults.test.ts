@@ -395,6 +395,27 @@ describe("a pull", () => {
     ]);
   });
 
+  testIf(
+    [root()],
+    "asks for a large blob piece by piece, so that it is never all in memory",
+    async () => {
+      const image = testImage({
+        size: 20_000_000,
+        compress: (tar) => tar,
+        layerType: "application/vnd.oci.image.layer.v1.tar",
+      });
+      const { out, err } = await engine.call(["pull", "-q", registry.add("large", image)]);
+      expect({ out, err }).toEqual({ out: `${registry.host}/large:latest`, err: "" });
+      const asked = registry
+        .asked("large", "blob")
+        .filter(({ target }) => target.endsWith(image.layer));
+      expect(asked.map(({ headers }) => headers["range"])).toEqual([
+        "bytes=0-16777215",
+        "bytes=16777216-",
+      ]);
+    },
+  );
+
   testIf([root()], "beside another one of the same image downloads nothing twice", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const image = testImage({ size: 1_000_000 });
