@@ -128,12 +128,14 @@ async function logRows(session: Session, clients: readonly Client[], rounds: num
 
 async function listRows(session: Session, [own, docker]: readonly Client[], rounds: number) {
   if (own === undefined) return [];
-  const env = (count: number) =>
-    session.env.map((each) => (each.startsWith("MYDOCKER_ROOT=") ? `${each}-${count}` : each));
   const list = (count: number, ...args: string[]) => ({
     name: `mydocker: ${["ps", ...args].join(" ")}, ${count} stopped`,
     measure: () =>
-      timeProgram(session, ["/usr/bin/env", ...env(count), ...own.command("ps", ...args)]),
+      timeProgram(session, [
+        "/usr/bin/env",
+        ...envOf(session, count),
+        ...own.command("ps", ...args),
+      ]),
   });
   for (const count of LISTED) makeStopped(session, own, count);
   const candidates = [list(0), ...LISTED.map((count) => list(count, "-a"))];
@@ -147,6 +149,8 @@ async function listRows(session: Session, [own, docker]: readonly Client[], roun
       measure: () => timeProgram(session, docker.command("ps", "-a")),
     });
   }
+  // What a listing found is kept once nothing has changed for two seconds: as it usually is.
+  await Bun.sleep(2500);
   const measured = await alternate(session, candidates, { rounds, warmUp: 1 });
   const [none, thousand, many] = [...measured.values()].map(median) as [number, number, number];
   return [...measured].map(([name, values]) => {
@@ -162,14 +166,18 @@ async function listRows(session: Session, [own, docker]: readonly Client[], roun
   });
 }
 
+/** State directories of their own. */
+const envOf = (session: Session, count: number): string[] =>
+  session.env.map((each) => {
+    if (each.startsWith("MYDOCKER_ROOT=")) return `${each}-${count}`;
+    return each.startsWith("MYDOCKER_RUN=") ? `${each}/${count}` : each;
+  });
+
 /** A state directory with so many containers that have ended: copies of one. */
 function makeStopped(session: Session, client: Client, count: number): void {
   const root = `${join(session.folder, "root")}-${count}`;
-  const env = session.env.map((each) =>
-    each.startsWith("MYDOCKER_ROOT=") ? `MYDOCKER_ROOT=${root}` : each,
-  );
   timeProgram(session, [
-    ...["/usr/bin/env", ...env],
+    ...["/usr/bin/env", ...envOf(session, count)],
     ...client.command("run", "--name", "one", "--network", "none", client.image, "true"),
   ]);
   const containers = join(root, "containers");
