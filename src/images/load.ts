@@ -3,7 +3,7 @@
  * the archive was read and found to be what it says; what is here already is not unpacked again.
  */
 import { MydockerError } from "../errors.ts";
-import { close, LOCK_SH, O, open, pread, writeAll } from "../linux/fd.ts";
+import { close, LOCK_SH, O, open, pread, syncfs, writeAll } from "../linux/fd.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, statFd } from "../linux/file.ts";
 import { lockDirectory } from "../staging/locks.ts";
 import type { Staging } from "../staging/staging.ts";
@@ -165,6 +165,14 @@ class LayerLoader {
 
   /** Moves what was received into its place. */
   place(): void {
+    if (this.received.length === 0) return;
+    // All of them at once: each call waits for the disk.
+    const fd = open(this.staging.path, O.O_RDONLY | O.O_DIRECTORY);
+    try {
+      syncfs(fd);
+    } finally {
+      close(fd);
+    }
     for (const layer of this.received) this.locks.use(placeReceivedLayer(this.store, layer));
   }
 
@@ -194,7 +202,8 @@ class LayerLoader {
     const { digest, diffId } = layer;
     const expected = { digest, diffId, size: file.size };
     const name = String(this.received.length);
-    const received = await receiveLayer(this.staging, name, file.source(), expected, this.limits);
+    const source = file.source();
+    const received = await receiveLayer(this.staging, name, source, expected, this.limits, "none");
     this.received.push(received);
     this.warnings.push(...received.warnings);
     return received.blob;

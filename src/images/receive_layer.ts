@@ -46,6 +46,7 @@ const TRAILING_LIMIT = 64 * 2 ** 20;
  * compressed with gzip (docs/decisions/layer-blobs.md). Memory is bounded whatever comes.
  * @param staging several layers may be received into one at the same time
  * @param name of the layer in `staging`
+ * @param durability `"none"`: whoever places the layer writes it out before, with others at once
  * @throws {DigestError}
  * @throws {TarError} for an archive that is damaged or tries to write elsewhere
  */
@@ -55,8 +56,9 @@ export async function receiveLayer(
   source: ChunkSource,
   expected: LayerExpectation = {},
   limits?: ExpansionLimits,
+  durability: "all" | "none" = "all",
 ): Promise<ReceivedLayer> {
-  using writer = new LayerWriter(staging, "all", name);
+  using writer = new LayerWriter(staging, durability, name);
   const tar = new Bun.CryptoHasher("sha256");
   const blobPath = `${staging.path}/${name}.blob`;
   using blob = new BlobWriter(blobPath);
