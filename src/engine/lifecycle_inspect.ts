@@ -11,7 +11,7 @@ import { imageConfigOf } from "./lifecycle_open.ts";
 import { type FoundContainer, findContainer, recordOf } from "./lifecycle_process.ts";
 import { isUp, stateOf, withPause } from "./list.ts";
 import { networkSettings } from "./network_shape.ts";
-import { readOwner } from "./ownership.ts";
+import { type OwnerRecord, readOwner } from "./ownership.ts";
 import type { MountRequest, RunOptions } from "./run_options.ts";
 import type { ImageConfig } from "./spec_builder.ts";
 
@@ -27,6 +27,7 @@ export function inspectContainer(
   const found = findContainer(paths, reference);
   const record = recordOf(found);
   const exit = found.store.readExit(found.id);
+  const owner = readOwner(paths, found.id); // once: what is said of it belongs together
   const image = ifKnown(() => imageConfigOf(paths, record)) ?? {};
   const { options, command } = record;
   const directory = found.store.directory(found.id);
@@ -35,14 +36,14 @@ export function inspectContainer(
     Created: record.created,
     Path: command[0] ?? "",
     Args: command.slice(1),
-    State: stateShape(found, exit, options.healthcheck),
+    State: stateShape(found, owner, exit, options.healthcheck),
     Image: record.imageId ?? "",
     ResolvConfPath: `${paths.run}/etc/${record.id}.resolv.conf`,
     HostnamePath: `${paths.run}/etc/${record.id}.hostname`,
     HostsPath: `${paths.run}/etc/${record.id}.hosts`,
     LogPath: options.log?.driver === "none" ? "" : found.store.logPath(found.id),
     Name: `/${record.name}`,
-    RestartCount: readOwner(paths, found.id)?.restartCount ?? exit?.restartCount ?? 0,
+    RestartCount: owner?.restartCount ?? exit?.restartCount ?? 0,
     Driver: "overlay2",
     Platform: "linux",
     MountLabel: "",
@@ -86,10 +87,10 @@ function ifKnown<T>(look: () => T): T | undefined {
 
 function stateShape(
   found: FoundContainer,
+  owner: OwnerRecord | undefined,
   last: ExitRecord | undefined,
   check: Healthcheck | undefined,
 ): object {
-  const owner = readOwner(found.paths, found.id);
   const state = withPause(stateOf(owner, last), owner);
   const running = "pid" in state ? state : undefined;
   const exit = state.status === "restarting" ? state.exit : last;

@@ -140,7 +140,9 @@ describe("always", () => {
     const first = await monitor();
     const held = readdirSync(`/proc/${first}/fd`).length;
     for (let count = 1; count <= 3; count++) {
-      process.kill(Number(await field("same", ".State.Pid")), "SIGKILL");
+      const pid = Number(await field("same", ".State.Pid"));
+      expect(pid).toBeGreaterThan(1); // 0 would be this test itself
+      process.kill(pid, "SIGKILL");
       await waitFor(
         "started again",
         async () => (await field("same", ".State.Status}} {{.RestartCount")) === `running ${count}`,
