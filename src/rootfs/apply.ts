@@ -1,10 +1,28 @@
 /** Replays a rootfs plan in the container's mount namespace, before the pivot. Synchronous code only. */
 import { isErrno } from "../ffi/call.ts";
 import { AT_FDCWD, close, fdPath, O, open } from "../linux/fd.ts";
-import { ifExists, realPath, S_IFDIR, S_IFMT, type Stat, statFd } from "../linux/file.ts";
-import { cloneTree, MS, mount, mountSetAttributes, moveMount, openTree } from "../linux/mount.ts";
+import {
+  ifExists,
+  realPath,
+  S_IFBLK,
+  S_IFDIR,
+  S_IFMT,
+  type Stat,
+  statFd,
+  statIfExists,
+} from "../linux/file.ts";
+import {
+  cloneTree,
+  MNT_DETACH,
+  MS,
+  mount,
+  mountSetAttributes,
+  moveMount,
+  openTree,
+  umount,
+} from "../linux/mount.ts";
 import { isNode, NodeMaker } from "./devices.ts";
-import { mountFresh } from "./fresh.ts";
+import { mountAt, mountFresh } from "./fresh.ts";
 import { mapIds } from "./id_map.ts";
 import { OwnMounts } from "./own_mounts.ts";
 import { type BindOp, type FreshOp, type MountOp, READONLY } from "./plan.ts";
@@ -46,6 +64,27 @@ export function openBindSources(
   }
   return sources;
 }
+
+/**
+ * Mounts the file systems on devices: in the container's cgroup the device's rules hold for mount(2), too.
+ * @param at a directory where nothing is mounted afterwards
+ * @throws {RootfsError}
+ */
+export function mountDevices(
+  ops: readonly MountOp[],
+  sources: Map<MountOp, BindSource>,
+  at: string,
+): void {
+  for (const op of ops) {
+    if (op.op !== "mount" || !op.source.startsWith("/") || !isBlockDevice(op.source)) continue;
+    mountAt(at, op);
+    sources.set(op, { fd: cloneTree(AT_FDCWD, at, false), isCopy: true });
+    umount(at, MNT_DETACH);
+  }
+}
+
+const isBlockDevice = (path: string): boolean =>
+  ((statIfExists(path)?.mode ?? 0) & S_IFMT) === S_IFBLK;
 
 /** Opens the sources that were made meanwhile. @throws {RootfsError} */
 export function openMadeSources(ops: readonly MountOp[], sources: Map<MountOp, BindSource>): void {
@@ -135,7 +174,7 @@ export class RootfsBuilder implements Disposable {
     for (const op of ops) {
       switch (op.op) {
         case "mount":
-          this.#mountFresh(op);
+          this.#mountFresh(op, sources.get(op));
           break;
         case "bind":
           this.#attachBind(op, sources.get(op) as BindSource);
@@ -175,7 +214,12 @@ export class RootfsBuilder implements Disposable {
     this.#own[Symbol.dispose]();
   }
 
-  #mountFresh(op: FreshOp): void {
+  #mountFresh(op: FreshOp, device?: BindSource): void {
+    if (device !== undefined) {
+      const { source, target, changes = [] } = op;
+      this.#attachBind({ op: "bind", source, target, changes, recursive: false }, device);
+      return;
+    }
     const mounted = mountFresh(this.rootFd, op, this.#own);
     this.#own.cover(op.target);
     if (mounted !== undefined) this.#own.keep(op, mounted);

@@ -36,9 +36,21 @@ export function mountFresh(rootFd: number, op: FreshOp, own: OwnMounts): number 
   }
 }
 
+/** Mounts it at a path. @throws {RootfsError} */
+export function mountAt(path: string, op: FreshOp): void {
+  try {
+    call(path, op);
+  } catch (error) {
+    throw explainMount(error, op);
+  }
+}
+
+const call = (path: string, { source, type, flags, data }: FreshOp): void =>
+  mount(source, path, type, flags, data === "" ? undefined : data);
+
 function mountOn(target: number, op: FreshOp): void {
   try {
-    mount(op.source, fdPath(target), op.type, op.flags, op.data === "" ? undefined : op.data);
+    call(fdPath(target), op);
   } catch (error) {
     if (op.otherwise === undefined || !isErrno(error, "EPERM", "EBUSY", "ENODEV"))
       throw explainMount(error, op);

@@ -18,7 +18,7 @@ import { CLONE, setdomainname, sethostname, unshare } from "../linux/process.ts"
 import { Procfs } from "../linux/procfs.ts";
 import { bringLoopbackUp } from "../linux/socket.ts";
 import { isNew } from "../namespaces/namespaces.ts";
-import { openBindSources, openMadeSources, RootfsBuilder } from "../rootfs/apply.ts";
+import { mountDevices, openBindSources, openMadeSources, RootfsBuilder } from "../rootfs/apply.ts";
 import type { InitPlan, RootSource } from "./init_plan.ts";
 import type { Spec } from "./spec.ts";
 import { makeWorkingDirectory } from "./working_directory.ts";
@@ -53,6 +53,7 @@ export function openHostTrees(plan: InitPlan): HostTrees {
 export function beginRoot(plan: InitPlan, trees: HostTrees): Waiting {
   const { sources } = trees;
   explained(IN_CHROOT, () => mount(null, "/", null, MS.MS_REC | MS.MS_PRIVATE));
+  mountDevices(plan.mounts, sources, plan.attachAt);
   const rootFd = attachRoot(plan, trees);
   const rootfs = new RootfsBuilder(rootFd);
   rootfs.apply(plan.mounts.slice(0, plan.lateFrom), sources);

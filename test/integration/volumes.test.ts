@@ -495,6 +495,25 @@ describe("a volume with options of the driver", () => {
     expect(readdirSync(folder).sort()).toEqual(["here", "there"]);
   });
 
+  // The rules for devices of its cgroup are not for its volumes.
+  testIf([program("losetup"), program("mke2fs")], "is on a block device", async () => {
+    const image = join(engine.directory("disk"), "image");
+    const script = `truncate -s 8M "$1"; mke2fs -q "$1"; losetup --find --show "$1"`;
+    const device = (await engine.bash(script, { args: [image] })).out;
+    try {
+      expect(device).toStartWith("/dev/");
+      await create("disk", { type: "ext2", device, o: "noatime" });
+      await filled("-v", "disk:/disk", "echo kept >/disk/file");
+      const look = "busybox cat /disk/file; busybox grep /disk /proc/mounts";
+      expect(await filled("-v", "disk:/disk:ro", look)).toMatch(
+        new RegExp(`^kept\n${device} /disk ext2 ro,.*noatime`),
+      );
+      await ok("volume", "rm", "disk");
+    } finally {
+      await engine.bash('losetup --detach "$1"', { args: [device] });
+    }
+  });
+
   test("that is nowhere, or no file system, is an error that names it", async () => {
     const cases: [options: Readonly<Record<string, string>>, words: string][] = [
       [
