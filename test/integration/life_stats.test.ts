@@ -39,11 +39,13 @@ test("of those that run, the newest first, by Docker's table, JSON or a template
   expect([unknown.exitCode, unknown.out, unknown.err]).toEqual([
     ...[1, "", "mydocker: No such container: nobody"],
   ]);
+  await ok("rm", "-f", "busy", "idle", "made");
 });
 
 test("again and again, until nobody reads it or none of those that were named is left", async () => {
+  await ok("create", "--name", "made", "busybox", "true");
   const { exitCode } = await engine.bash(
-    'set -o pipefail; timeout 20 "$MYDOCKER" stats --format "{{.Name}}" | head -n 5 >/dev/null',
+    'set -o pipefail; timeout 20 "$MYDOCKER" stats -a --format "{{.Name}}" | head -n 5 >/dev/null',
   );
   expect(exitCode).toBe(0);
   const watched = engine.start(["stats", "--format", "{{.Name}}", "made"]);
@@ -53,6 +55,7 @@ test("again and again, until nobody reads it or none of those that were named is
 });
 
 test("on a terminal each look is drawn over the one before", async () => {
+  await ok("run", "-d", "--name", "idle", "busybox", "sleep", "1000");
   const session = onTerminal(engine, ["stats", "idle"]);
   await session.waitForOutput(/idle[\s\S]*idle/);
   session.type("\u0003");
@@ -63,7 +66,7 @@ test("on a terminal each look is drawn over the one before", async () => {
   expect(output.replaceAll("\u001b", "<ESC>")).toMatch(
     /<ESC>\[HCONTAINER ID[^\n]*<ESC>\[K\r\n[^\n]*idle[^\n]*<ESC>\[K\r\n<ESC>\[J/,
   );
-  await ok("rm", "-f", "busy", "idle");
+  await ok("rm", "-f", "idle");
 });
 
 leavesNothingBehind(engine);
