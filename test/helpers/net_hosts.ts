@@ -92,6 +92,11 @@ export class NetworkEngine extends Engine {
     return await peer([...enter, process.execPath, DNS_PEER, "serve", address]);
   }
 
+  /** A program of JavaScript on the host that prints something when it is ready. */
+  async serve(script: string): Promise<AsyncDisposable> {
+    return await peer([...this.#host.enter, process.execPath, "-e", script]);
+  }
+
   /** What the resolver of a container says. */
   async askDns(container: string, name: string, type = "A", protocol = "udp"): Promise<string> {
     const enter = ["nsenter", `--net=/proc/${await this.pidOf(container)}/ns/net`];
@@ -116,11 +121,11 @@ export async function echoUdp(pid: number, port: number): Promise<AsyncDisposabl
   return await peer(["nsenter", `--net=/proc/${pid}/ns/net`, process.execPath, "-e", script]);
 }
 
-/** Something that says when it is ready. */
+/** Something that says when it is ready. @throws {Error} when it ends without */
 async function peer(command: readonly string[]): Promise<AsyncDisposable> {
   const server = Bun.spawn([...command], { stdout: "pipe", stderr: "inherit" });
-  const reader = server.stdout.getReader();
-  await reader.read();
+  const { done } = await server.stdout.getReader().read();
+  if (done) throw new Error(`it ended before it was ready: ${command.join(" ")}`);
   return {
     [Symbol.asyncDispose]: async () => {
       server.kill("SIGKILL");

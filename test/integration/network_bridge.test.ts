@@ -1,5 +1,7 @@
 /** The default bridge, with real traffic between network namespaces that stand for machines. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { echoUdp, HOST4, NetworkEngine, OTHER4 } from "../helpers/net_hosts.ts";
 import { waitFor } from "../helpers/wait.ts";
@@ -43,8 +45,16 @@ async function serve(name: string, ...options: string[]): Promise<void> {
 const ask = (ip: string, port = 80) => [
   ...["sh", "-c", `busybox wget -q -O - http://${ip}:${port}/cgi-bin/who`],
 ];
-const curl = (ip: string, port: number) =>
-  `curl -sg --noproxy '*' -m 3 http://${ip}:${port}/cgi-bin/who`;
+/** @param seconds after which it gives up: few where nothing is to answer */
+const curl = (ip: string, port: number, seconds = 15) =>
+  `curl -sg --noproxy '*' -m ${seconds} http://${ip}:${port}/cgi-bin/who`;
+
+/** Something of the host's own that listens, from when this returns on. @throws {Error} when it cannot */
+async function listen(port: number, ip: string): Promise<AsyncDisposable> {
+  return await engine.serve(
+    `require("node:net").createServer().listen(${port}, "${ip}", () => console.log("ready"))`,
+  );
+}
 
 describe("a container on the default bridge", () => {
   test("has Docker's first address, a route to the gateway, and its name in /etc/hosts", async () => {
@@ -58,12 +68,12 @@ describe("a container on the default bridge", () => {
   });
 
   test("reaches another machine, which sees the host's address", async () => {
-    const heard = engine.other(`timeout 5 busybox nc -l -p 9000 -e cat /proc/net/tcp6`);
+    const heard = engine.other(`timeout 25 busybox nc -l -p 9000 -e cat /proc/net/tcp6`);
     await waitFor("its listener", async () => {
       return (await engine.other("cat /proc/net/tcp6")).out.includes(":2328 ");
     });
     // What the other machine's kernel says of the connection, as it sees it.
-    const said = await engine.run(["busybox", "sh", "-c", `sleep 1 | nc -w 2 ${OTHER4} 9000`]);
+    const said = await engine.run(["busybox", "sh", "-c", `sleep 1 | nc -w 15 ${OTHER4} 9000`]);
     expect(said.out).toContain("027100CB:2328 0000000000000000FFFF0000017100CB:");
     await heard;
   });
@@ -96,14 +106,12 @@ describe("a container on the default bridge", () => {
   });
 
   test("cannot reach what listens on the host's loopback only", async () => {
-    const server = engine.host("timeout 4 busybox nc -l -p 9001 -s 127.0.0.1 </dev/null");
-    await Bun.sleep(200);
+    await using _server = await listen(9001, "127.0.0.1");
     const script = `ip route add 127.0.0.1/32 via 172.17.0.1 2>&1
       echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip addr del 127.0.0.1/8 dev lo
       nc -w 1 127.0.0.1 9001 </dev/null; echo $?`;
     const { out } = await engine.run(["--privileged", "busybox", "sh", "-c", script]);
     expect(out.split("\n").at(-1)).not.toBe("0");
-    await server;
   });
 
   test("shares another's network with --network container:", async () => {
@@ -154,20 +162,18 @@ describe("a published port", () => {
     const options = ["run", "-d", "--rm", "--name", "udp", "-p", "5353:53/udp"];
     await engine.call([...options, "busybox", "sleep", "60"]);
     await using _server = await echoUdp(await engine.pidOf("udp"), 53);
-    const script = `exec 3<>/dev/udp/${HOST4}/5353; echo there >&3; timeout 3 head -n 1 <&3`;
+    const script = `exec 3<>/dev/udp/${HOST4}/5353; echo there >&3; timeout 15 head -n 1 <&3`;
     expect((await engine.other(script)).out).toBe(`${OTHER4} said there`);
     await engine.call(["rm", "-f", "udp"]);
   });
 
   test("that is in use is an error before anything starts", async () => {
-    const busy = engine.host("timeout 1 busybox nc -l -p 8082 </dev/null");
-    await Bun.sleep(200);
+    await using _busy = await listen(8082, "0.0.0.0");
     const { exitCode, err } = await engine.run(["-p", "8082:80", "busybox", "echo", "started"]);
     expect(exitCode).toBe(125);
     expect(err).toBe(
       "mydocker: cannot publish 0.0.0.0:8082 to port 80/tcp: port is already allocated",
     );
-    await busy;
   });
 
   test("comes and goes while the container runs: update -p", async () => {
@@ -186,8 +192,7 @@ describe("a published port", () => {
     expect((await engine.other(curl(HOST4, 8095))).exitCode).toBe(7);
     expect((await engine.other(curl(HOST4, 8096))).out).toBe(`hello ${OTHER4}`);
     expect((await engine.call(["port", "later"])).out).toBe("80/tcp -> 0.0.0.0:8096");
-    const freed = await engine.host("timeout 1 busybox nc -l -p 8095 </dev/null; echo $?");
-    expect(freed.out).toBe("124"); // the host's own again
+    await using _freed = await listen(8095, "0.0.0.0"); // the host's own again
     await engine.call(["rm", "-f", "later", "blocks"]);
     expect(await traces()).toBe("");
   });
@@ -204,7 +209,7 @@ describe("a published port", () => {
     expect(local.err).toBe("");
     await engine.host(`nft delete table inet own; ${rules("forward")}`);
     await serve("closed", "-p", "8098:80");
-    expect((await engine.other(curl(HOST4, 8098))).exitCode).toBe(28);
+    expect((await engine.other(curl(HOST4, 8098, 2))).exitCode).toBe(28);
     expect((await engine.host(curl(HOST4, 8098))).out).toBe(`hello ${HOST4}`);
     expect((await engine.host("nft list table inet own")).out).toContain("policy drop");
     await engine.host("nft delete table inet own");
@@ -259,13 +264,18 @@ describe("what a container has of networks", () => {
   });
 
   test("is unique when many start at once", async () => {
-    const script = `for i in $(seq 20); do
-      $MYDOCKER run --rm busybox sh -c 'ip -4 -o addr show eth0 | grep -o "172[0-9.]*/"; sleep 1' & done; wait`;
-    const { out } = await engine.bash(script, { env: { MYDOCKER_NETWORK: "" } });
-    const addresses = out.split("\n");
+    const shared = engine.directory("at-once");
+    // Each stays until all have one, so that none has an address that another has given back.
+    const inside = `ip -4 -o addr show eth0 | grep -o "172[0-9.]*/"; touch /all/$(hostname)
+      until [ -e /all/go ]; do sleep 0.1; done`;
+    const script = `for i in $(seq 20); do $MYDOCKER run --rm -v ${shared}:/all busybox sh -c '${inside}' & done; wait`;
+    const running = engine.bash(script, { timeout: 50_000 });
+    await waitFor("all of them", () => readdirSync(shared).length === 20, 40_000);
+    writeFileSync(join(shared, "go"), "");
+    const addresses = (await running).out.split("\n");
     expect(addresses).toHaveLength(20);
     expect(new Set(addresses).size).toBe(20);
-    await waitFor("nothing left", async () => (await traces()) === "", 5000);
+    await waitFor("nothing left", async () => (await traces()) === "");
   });
 });
 

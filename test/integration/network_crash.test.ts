@@ -42,7 +42,7 @@ describe("killed", () => {
         if (exitCode === 137) killed++;
         const { exitCode: code, err } = await engine.call(["ps", "-aq"]);
         expect([call, when, code, err]).toEqual([call, when, 0, ""]);
-        await waitFor(`${call} ${when}: nothing left`, async () => (await traces()) === "", 5000);
+        await waitFor(`${call} ${when}: nothing left`, async () => (await traces()) === "");
       }
       expect(killed).toBeGreaterThanOrEqual(20);
     },
