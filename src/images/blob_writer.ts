@@ -35,9 +35,14 @@ export class BlobWriter implements Disposable {
 /** Bytes that are compressed at a time, each a member of its own (RFC 1952, 2.2: members follow each other). */
 const MEMBER = 1 << 20;
 /** Members that other threads compress meanwhile. */
-const IN_FLIGHT = 2;
+const IN_FLIGHT = 4;
 /** docs/decisions/layer-blobs.md has the numbers. */
 const LEVEL = 1;
+/**
+ * Room for any member's gzip: with less, zlib stops when it is full (after 16 KiB by default) until
+ * this thread, which is busy unpacking, has taken it.
+ */
+const OUTPUT = MEMBER + (64 << 10);
 
 /**
  * Compresses what arrives as it is, with gzip on other threads, while it is unpacked. The bytes
@@ -46,14 +51,20 @@ const LEVEL = 1;
 export class BlobCompressor {
   private member = new Uint8Array(0);
   private filled = 0;
-  private readonly members: Promise<Uint8Array>[] = [];
+  private readonly members: {
+    readonly from: Uint8Array<ArrayBuffer>;
+    gzip: Promise<Uint8Array>;
+  }[] = [];
+  /** What members were read from that are compressed. */
+  private readonly free: Uint8Array<ArrayBuffer>[] = [];
 
   constructor(private readonly blob: BlobWriter) {}
 
   /** Takes bytes, which are copied. Resolves when there is room for more. */
   async write(chunk: Uint8Array): Promise<void> {
     for (let from = 0; from < chunk.length; ) {
-      if (this.filled === 0) this.member = new Uint8Array(MEMBER); // another thread reads the last one
+      // Other threads read the last ones.
+      if (this.filled === 0) this.member = this.free.pop() ?? new Uint8Array(MEMBER);
       const count = Math.min(MEMBER - this.filled, chunk.length - from);
       this.member.set(chunk.subarray(from, from + count), this.filled);
       this.filled += count;
@@ -71,12 +82,14 @@ export class BlobCompressor {
     if (this.filled > 0) {
       const member = gzip(this.member.subarray(0, this.filled));
       member.catch(() => {}); // awaited below, unless something else fails first
-      this.members.push(member);
+      this.members.push({ from: this.member, gzip: member });
       this.filled = 0;
     }
     while (this.members.length > inFlight) {
       const member = this.members.shift();
-      if (member !== undefined) this.blob.write(await member);
+      if (member === undefined) return;
+      this.blob.write(await member.gzip);
+      this.free.push(member.from);
     }
   }
 }
@@ -85,6 +98,8 @@ function gzip(bytes: Uint8Array): Promise<Uint8Array> {
   // It takes 3 ms to load, which a layer that comes compressed need not pay.
   const zlib = process.getBuiltinModule("node:zlib");
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  zlib.gzip(bytes, { level: LEVEL }, (error, result) => (error ? reject(error) : resolve(result)));
+  zlib.gzip(bytes, { level: LEVEL, chunkSize: OUTPUT }, (error, result) =>
+    error ? reject(error) : resolve(result),
+  );
   return promise;
 }
