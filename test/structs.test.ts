@@ -98,6 +98,35 @@ const STRUCTS: Readonly<Record<string, CStruct>> = {
       pid: ["nlmsg_pid", 12],
     },
   },
+  timespec: {
+    type: "struct timespec",
+    header: "time.h",
+    size: 16,
+    fields: { seconds: ["tv_sec", 0], nanoseconds: ["tv_nsec", 8] },
+  },
+  sockaddrIn: {
+    type: "struct sockaddr_in",
+    header: "netinet/in.h",
+    size: 16,
+    fields: {
+      family: ["sin_family", 0],
+      port: ["sin_port", 2],
+      address: ["sin_addr", 4],
+      zero: ["sin_zero", 8],
+    },
+  },
+  sockaddrIn6: {
+    type: "struct sockaddr_in6",
+    header: "netinet/in.h",
+    size: 28,
+    fields: {
+      family: ["sin6_family", 0],
+      port: ["sin6_port", 2],
+      flowinfo: ["sin6_flowinfo", 4],
+      address: ["sin6_addr", 8],
+      scope: ["sin6_scope_id", 24],
+    },
+  },
   sockaddrNl: {
     type: "struct sockaddr_nl",
     header: "linux/netlink.h",

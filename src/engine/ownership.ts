@@ -16,7 +16,8 @@ import { isErrno, SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { type DirectoryEntry, readDirectoryEntries } from "../linux/directory.ts";
 import { close, ftruncate, O, open, pwrite } from "../linux/fd.ts";
-import { ifExists, readFile, unlinkIfExists } from "../linux/file.ts";
+import { ifExists, readFile, statFd, unlinkIfExists } from "../linux/file.ts";
+import { fchmod } from "../linux/file_metadata.ts";
 import { getpid } from "../linux/process.ts";
 import type { ProcessIdentity } from "../linux/process_identity.ts";
 import { byteLockHolder, lockByte, unlockByte } from "../linux/record_lock.ts";
@@ -56,6 +57,12 @@ const DIGITS = 12;
 const ownerByte = (id: string): number => Number.parseInt(id.slice(0, DIGITS), 16) * 2;
 /** The byte whose lock makes the one that removes it. */
 const removerByte = (id: string): number => ownerByte(id) + 1;
+
+/**
+ * The permissions of a removing owner's file. One that is empty and has others is of an owner that was
+ * killed before it could say anything, and so before it did anything: its container may be years old.
+ */
+const REMOVING = 0o400;
 
 /** How often it is tried to read what an owner may be just writing. */
 const ATTEMPTS = 3;
@@ -153,7 +160,7 @@ export function claim(paths: Paths, said: OwnerRecord): Ownership {
 
 /**
  * Becomes the owner of a container, to remove it. That takes no room on the disk: a file that is
- * empty says enough. Where there is not even room for its name, nobody would finish what we leave
+ * empty and {@link REMOVING} says enough. Where there is not even room for its name, nobody would finish what we leave
  * half done; but there soon is, since we remove things.
  * @returns undefined when another process is
  */
@@ -162,7 +169,9 @@ export function claimToRemove(paths: Paths, id: string, cgroup: string): Ownersh
   if (!lockByte(locks, at)) return undefined;
   let fd: number | undefined;
   try {
-    fd = open(fileOf(paths, id), O.O_RDWR | O.O_CREAT | O.O_TRUNC, 0o600);
+    fd = open(fileOf(paths, id), O.O_RDWR | O.O_CREAT, 0o600);
+    fchmod(fd, REMOVING);
+    ftruncate(fd, 0);
   } catch (error) {
     if (!isErrno(error, "ENOSPC", "EDQUOT")) {
       unlockByte(locks, at);
@@ -237,8 +246,9 @@ export function readOwnerFile(paths: Paths, id: string): OwnerRecord | undefined
 /** Work that a dead owner left: locked by us now. */
 export interface Orphan {
   readonly id: string;
-  /** undefined when it died before it said anything */
+  /** undefined when it died before it said anything, or was removing the container */
   readonly record: OwnerRecord | undefined;
+  readonly isRemoval: boolean;
   readonly ownership: Ownership;
 }
 
@@ -257,7 +267,8 @@ export function* takeOrphans(paths: Paths): Generator<Orphan> {
     }
     const record = readOwnerFile(paths, name);
     const said = record ?? { id: name, remove: false, cgroup: "" };
-    yield { id: name, record, ownership: new Ownership(said, paths, fd) };
+    const isRemoval = record === undefined && (statFd(fd).mode & 0o777) === REMOVING;
+    yield { id: name, record, isRemoval, ownership: new Ownership(said, paths, fd) };
   }
 }
 

@@ -18,7 +18,13 @@ import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
 import { recordContainerEvent } from "./events.ts";
 import { removeSocket } from "./monitor_socket.ts";
-import { claimSilently, type OwnerRecord, type Ownership, takeOrphans } from "./ownership.ts";
+import {
+  claimSilently,
+  type Orphan,
+  type OwnerRecord,
+  type Ownership,
+  takeOrphans,
+} from "./ownership.ts";
 import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
 import { removeOwnVolumes } from "./volume_users.ts";
 
@@ -33,9 +39,9 @@ const PATIENCE = 10_000;
 /** Brings the state directories into order: makes them, and finishes what is half done. */
 export function recover(paths: Paths): void {
   const firstSinceBoot = makeStateDirectories(paths);
-  for (const { id, record, ownership } of takeOrphans(paths)) {
+  for (const { id, record, isRemoval, ownership } of takeOrphans(paths)) {
     try {
-      finish(paths, id, record, ownership);
+      finish(paths, id, { record, isRemoval }, ownership);
     } catch (error) {
       // One that cannot be cleaned up must not keep others from being used.
       const why = error instanceof Error ? error.message : String(error);
@@ -79,7 +85,7 @@ function recoverAfterReboot(paths: Paths): void {
     const container = readable(() => store.read(id));
     if (wasLeft(store, id)) {
       const record = { ...ownership.record, remove: container?.options.remove ?? true };
-      finish(paths, id, record, ownership);
+      finish(paths, id, { record, isRemoval: false }, ownership);
     } else ownership.release();
   }
 }
@@ -94,19 +100,19 @@ function wasLeft(store: ContainerStore, id: string): boolean {
 
 /**
  * Kills what still runs, gives everything back, and says how the container ended.
- * @param record what its owner said; undefined when it said nothing
+ * @param left what its owner said, if it said anything
  */
 function finish(
   paths: Paths,
   id: string,
-  record: OwnerRecord | undefined,
+  { record, isRemoval }: Pick<Orphan, "record" | "isRemoval">,
   ownership: Ownership,
 ): void {
   const store = new ContainerStore(paths);
   stopAndRelease(paths, id, record);
   const container = readable(() => store.read(id));
-  // Whoever said nothing was removing it, or had just begun to make it.
-  const remove = record?.remove ?? true;
+  // Whoever said nothing has done nothing.
+  const remove = record?.remove ?? isRemoval;
   if (remove || (container === undefined && !store.isDamaged(id))) {
     const withVolumes = record?.remove === true || record?.volumes === true;
     if (withVolumes && container !== undefined) removeOwnVolumes(paths, id, container);

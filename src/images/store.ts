@@ -92,9 +92,13 @@ export class ImageStore {
     if (config === undefined) return undefined;
     const { layout } = this;
     const diffIds = config.rootfs.diff_ids;
-    for (const diffId of diffIds)
-      if (!sizes.has(diffId) && statIfExists(layout.diff(diffId)) === undefined)
-        throw damaged(id, `its layer ${layout.diff(diffId)} is missing`);
+    const isMissing = (diffId: string) => statIfExists(layout.diff(diffId)) === undefined;
+    for (const diffId of diffIds) {
+      if (sizes.has(diffId) || !isMissing(diffId)) continue;
+      if (statIfExists(directory) === undefined) return undefined; // it was removed meanwhile
+      // Or removed, and loaded again.
+      if (isMissing(diffId)) throw damaged(id, `its layer ${layout.diff(diffId)} is missing`);
+    }
     return {
       id,
       config,

@@ -167,6 +167,24 @@ testIf(
   },
 );
 
+// Whoever reads an owner's file that is empty knows from its mode that it is no removal.
+testIf(
+  [program("strace")],
+  "a start that is killed before it says that it is the owner keeps the container",
+  async () => {
+    expect((await engine.call(["create", "--name", "old", "busybox", "echo", "kept"])).err).toBe(
+      "",
+    );
+    for (const command of ["start", "restart"]) {
+      const inject = "inject=pwrite64:signal=KILL:when=1";
+      await engine.bash(`exec strace -f -qq -o /dev/null -e ${inject} "$MYDOCKER" ${command} old`);
+      expect((await engine.call(["ps", "-a", "--format", "{{.Names}}"])).out).toBe("old");
+    }
+    expect((await engine.call(["start", "-a", "old"])).out).toBe("kept");
+    expect((await engine.call(["rm", "old"])).exitCode).toBe(0);
+  },
+);
+
 describe("killed at each call that changes something", () => {
   const CALLS =
     "mkdir mkdirat symlink symlinkat rename renameat renameat2 unlink unlinkat rmdir link linkat ftruncate";
