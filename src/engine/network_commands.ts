@@ -13,7 +13,7 @@ import { recover } from "./recovery.ts";
 
 /** A network, or one of the modes that Docker lists as networks. */
 export interface ListedNetwork extends Omit<Network, "driver"> {
-  readonly driver: "bridge" | "host" | "null";
+  readonly driver: Network["driver"] | "host" | "null";
 }
 
 /** With who is on it. */
@@ -50,8 +50,8 @@ export function makeNamedNetwork(paths: Paths, request: CreateRequest): string {
   return network.id;
 }
 
-function say(paths: Paths, action: string, { id, name }: Network): void {
-  recordEvent(paths, "network", action, id, { name, type: "bridge" });
+function say(paths: Paths, action: string, { id, name, driver }: Network): void {
+  recordEvent(paths, "network", action, id, { name, type: driver });
 }
 
 /** All networks by name, and what is wrong with those that are damaged. */

@@ -40,9 +40,10 @@ function checkMode({ options }: ContainerRecord): void {
 /** By name or id. @throws {MydockerError} when there is none, or when it is none of ours */
 function ownNetwork(paths: Paths, reference: string): Network {
   const network = inspectNetwork(paths, reference);
-  if (network.driver === "bridge") return { ...network, driver: network.driver };
+  const { driver } = network;
+  if (driver !== "host" && driver !== "null") return { ...network, driver };
   throw new MydockerError(
-    network.driver === "host"
+    driver === "host"
       ? "container cannot be connected to host network"
       : "container cannot be connected to none network",
   );
@@ -132,8 +133,8 @@ function keep(
   store.syncRecord(id);
 }
 
-function say(paths: Paths, action: string, { id, name }: Network, container: string): void {
-  recordEvent(paths, "network", action, id, { container, name, type: "bridge" });
+function say(paths: Paths, action: string, { id, name, driver }: Network, container: string): void {
+  recordEvent(paths, "network", action, id, { container, name, type: driver });
 }
 
 /**

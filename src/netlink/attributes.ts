@@ -21,6 +21,12 @@ export const u8 = (type: number, value: number): Attribute => ({
   value: Uint8Array.of(value),
 });
 
+/** 16 bits, in the machine's byte order. */
+export const u16 = (type: number, value: number): Attribute => ({
+  type,
+  value: Uint8Array.of(value & 0xff, value >> 8),
+});
+
 /** 32 bits, in the machine's byte order. */
 export function u32(type: number, value: number): Attribute {
   const bytes = new Uint8Array(4);

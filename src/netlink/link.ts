@@ -11,6 +11,7 @@ import {
   text,
   textOf,
   u8,
+  u16,
   u32,
 } from "./attributes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "./message.ts";
@@ -43,6 +44,9 @@ const IFLA_INFO_DATA = 2;
 const IFLA_BR_FORWARD_DELAY = 1;
 const IFLA_BR_STP_STATE = 5;
 const VETH_INFO_PEER = 1;
+const IFLA_MACVLAN_MODE = 1;
+const IFLA_IPVLAN_MODE = 1;
+const IFLA_IPVLAN_FLAGS = 2;
 /** No counters: they make most of an answer. */
 const RTEXT_FILTER_SKIP_STATS = 8;
 
@@ -87,6 +91,8 @@ export interface LinkSettings {
   /** index of a bridge that it becomes a port of; 0: of none */
   readonly master?: number;
   readonly alias?: string;
+  /** index of the device that it is on, in the namespace of who asks */
+  readonly link?: number;
   /** where it goes */
   readonly namespace?: NamespaceSelector;
 }
@@ -100,6 +106,10 @@ export interface NewLink extends LinkSettings {
 /** What kind of device, and what is particular to it. */
 export type LinkKind =
   | { readonly type: "dummy" | "ifb" }
+  /** MACVLAN_MODE_* */
+  | { readonly type: "macvlan"; readonly mode: number }
+  /** IPVLAN_MODE_* and IPVLAN_F_* */
+  | { readonly type: "ipvlan"; readonly mode: number; readonly flags: number }
   | {
       readonly type: "bridge";
       /** hundredths of a second */
@@ -125,6 +135,11 @@ function kindData(kind: LinkKind): Attribute[] {
     const { name, ...settings } = kind.peer;
     const peer = { type: VETH_INFO_PEER, value: linkBody({ name }, settings) };
     return [nested(IFLA_INFO_DATA, [peer])];
+  }
+  if (kind.type === "macvlan") return [nested(IFLA_INFO_DATA, [u32(IFLA_MACVLAN_MODE, kind.mode)])];
+  if (kind.type === "ipvlan") {
+    const { mode, flags } = kind;
+    return [nested(IFLA_INFO_DATA, [u16(IFLA_IPVLAN_MODE, mode), u16(IFLA_IPVLAN_FLAGS, flags)])];
   }
   if (kind.type !== "bridge") return [];
   const { forwardDelay, stp } = kind;
@@ -203,7 +218,7 @@ export function getLinks(): Request {
 
 function linkBody(
   which: LinkSelector,
-  { up, mtu, address, master, alias, namespace }: LinkSettings,
+  { up, mtu, address, master, alias, link, namespace }: LinkSettings,
   more: readonly Attribute[] = [],
 ): Uint8Array {
   const header = ifinfomsg.alloc();
@@ -218,6 +233,7 @@ function linkBody(
     ...(address === undefined ? [] : [bytes(IFLA.IFLA_ADDRESS, address)]),
     ...(master === undefined ? [] : [u32(IFLA.IFLA_MASTER, master)]),
     ...(alias === undefined ? [] : [text(IFLA.IFLA_IFALIAS, alias)]),
+    ...(link === undefined ? [] : [u32(IFLA.IFLA_LINK, link)]),
     ...(namespace === undefined ? [] : [namespaceAttribute(namespace)]),
   ];
   return concat([header, encodeAttributes([...attributes, ...more])]);

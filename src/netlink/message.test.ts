@@ -46,6 +46,25 @@ describe("requests", () => {
        1400 0280  0800 0100 c8000000  0800 0500 00000000`,
     ],
     [
+      "ip link add link 3 name e0 netns FD type macvlan mode bridge",
+      newLink({
+        name: "e0",
+        link: 3,
+        namespace: { fd: 5 },
+        kind: { type: "macvlan", mode: 4 },
+      }),
+      `54000000 1000 0106 01000000 00000000  0000 0000 00000000 00000000 00000000
+       0700 0300 65300000  0800 0500 03000000  0800 1c00 05000000
+       1c00 1280  0c00 0100 6d6163766c616e00  0c00 0280 0800 0100 04000000`,
+    ],
+    [
+      "ip link add link 3 name e0 type ipvlan mode l3 private",
+      newLink({ name: "e0", link: 3, kind: { type: "ipvlan", mode: 1, flags: 1 } }),
+      `54000000 1000 0106 01000000 00000000  0000 0000 00000000 00000000 00000000
+       0700 0300 65300000  0800 0500 03000000
+       2400 1280  0b00 0100 697076 6c616e0000  1400 0280 0600 0100 01000000 0600 0200 01000000`,
+    ],
+    [
       "ip link set dev 3 netns FD name eth0",
       setLink({ index: 3 }, { namespace: { fd: 5 } }, "eth0"),
       `34000000 1300 0100 01000000 00000000  0000 0000 03000000 00000000 00000000

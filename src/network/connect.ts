@@ -6,16 +6,17 @@ import { inNetworkNamespace } from "../namespaces/visit.ts";
 import { IFA_F_NODAD, newAddress, RT_SCOPE_UNIVERSE } from "../netlink/address.ts";
 import { parseIp } from "../netlink/ip_address.ts";
 import { deleteLink, newLink, setHairpin, setLink } from "../netlink/link.ts";
-import { NetlinkError } from "../netlink/message.ts";
+import { NetlinkError, type Request } from "../netlink/message.ts";
 import { newRoute } from "../netlink/route.ts";
 import { RouteSocket } from "../netlink/route_socket.ts";
 import type { Paths } from "../paths.ts";
 import { leaseAny, leaseThis } from "./addresses.ts";
 import { macOf, openBridge, parameter } from "./bridge.ts";
-import { Firewall } from "./firewall.ts";
+import { Firewall, isOnBridge } from "./firewall.ts";
 import { defaultNetwork } from "./make.ts";
 import { addNames } from "./names.ts";
 import { DEFAULT_NETWORK, hasNames, type Network } from "./network.ts";
+import { isRouted, parentDriver, plugChild, unplugChildren } from "./parent.ts";
 import { isAny, letGoOfAll, type PortRequest, type ReservedPort, reservePorts } from "./ports.ts";
 import { releaseNetworks } from "./release.ts";
 import { Resolver } from "./resolver.ts";
@@ -87,7 +88,9 @@ export class Connection implements Disposable {
     if (networks.length > MAX_NETWORKS) {
       throw refused(`a container can be on ${MAX_NETWORKS} networks at most`);
     }
-    const ports = reservePorts(request.ports, undo);
+    const hasBridge = networks.some(({ driver }) => driver === "bridge");
+    // As with Docker: what others reach without the host is not published.
+    const ports = hasBridge ? reservePorts(request.ports, undo) : [];
     undo.defer(() => releaseNetworks(paths, request.id));
     const endpoints = networks.map((network, index) =>
       lease(paths, network, request, request.networks[index] as EndpointRequest, index),
@@ -126,7 +129,12 @@ export class Connection implements Disposable {
     const namespace = open(`/proc/${pid}/ns/net`, O.O_RDONLY);
     undo.defer(() => close(namespace));
     for (const [index, endpoint] of this.#state.endpoints.entries()) {
-      const bridge = openBridge(this.paths, this.#networks[index] as Network, socket, openFirewall);
+      const network = this.#networks[index] as Network;
+      if (!isOnBridge(endpoint)) {
+        plugChild(socket, network, endpoint, namespace);
+        continue;
+      }
+      const bridge = openBridge(this.paths, network, socket, openFirewall);
       plug(socket, endpoint, bridge, namespace);
       if (this.#state.ports.length > 0) {
         const own = socket.link({ name: endpoint.link });
@@ -134,7 +142,8 @@ export class Connection implements Disposable {
         if (own !== undefined) socket.change(setHairpin(own.index, true));
       }
     }
-    openFirewall().admit(this.#state);
+    if (this.#state.endpoints.some(isOnBridge)) openFirewall().admit(this.#state);
+    if (!this.#state.endpoints.every(isOnBridge)) this.#holdNamespace(pid);
     inNetworkNamespace(namespace, () => {
       using inside = new RouteSocket();
       const { endpoints } = this.#state;
@@ -145,6 +154,15 @@ export class Connection implements Disposable {
     this.#resolver?.[Symbol.dispose]();
     const { id } = this.#state;
     this.#resolver = new Resolver({ paths: this.paths, id, servers: this.#servers }, namespace);
+  }
+
+  /** Kept until the end: what has no side of ours is removed from inside. */
+  #holdNamespace(pid: number): void {
+    const held = open(`/proc/${pid}/ns/net`, O.O_RDONLY);
+    this.#undo.defer(() => {
+      unplugChildren(this.#state.endpoints, held);
+      close(held);
+    });
   }
 
   [Symbol.dispose](): void {
@@ -192,19 +210,29 @@ export function lease(
       ? undefined
       : network.subnets.find(({ subnet }) => subnet.includes(":") === (version === 6))?.gateway;
   const [gateway4, gateway6] = [gateway(4), gateway(6)];
+  const driver = parentDriver(network);
   return {
     network: network.name,
     networkId: network.id,
     bridge: network.link,
     link: linkName(id, index),
     device: `eth${index}`,
-    mac: asked.mac ?? macOf(ip ?? ip6 ?? "0.0.0.0"),
+    mac: macFor(network, asked, ip ?? ip6),
+    ...(driver === undefined ? {} : { driver }),
+    ...(isRouted(network) ? { isRouted: true } : {}),
     ...(ip === undefined ? {} : { ip }),
     ...(ip6 === undefined ? {} : { ip6 }),
     ...(gateway4 === undefined ? {} : { gateway: gateway4 }),
     ...(gateway6 === undefined ? {} : { gateway6 }),
     aliases: [...new Set([name, id.slice(0, 12), hostname, ...(asked.aliases ?? [])])],
   };
+}
+
+/** @throws {MydockerError} for one that is asked for where devices have that of their parent */
+function macFor({ driver }: Network, { mac }: EndpointRequest, ip = "0.0.0.0"): string {
+  if (driver !== "ipvlan") return mac ?? macOf(ip);
+  if (mac === undefined) return "";
+  throw refused("ipvlan interfaces do not support custom mac address assignment");
 }
 
 /** Where a port of the host leads: to the first network that has an address of its version. */
@@ -214,7 +242,9 @@ export function publish(
 ): PublishedPort[] {
   const { protocol, port, hostIp } = request;
   return versions.flatMap((version): PublishedPort[] => {
-    const found = endpoints.find((each) => (version === 4 ? each.gateway : each.gateway6));
+    const found = endpoints
+      .filter(isOnBridge)
+      .find((each) => (version === 4 ? each.gateway : each.gateway6));
     const ip = (version === 4 ? found?.ip : found?.ip6)?.replace(/\/.*/, "");
     if (ip === undefined) return [];
     return [
@@ -272,7 +302,7 @@ export function plug(
 
 /** Gives a container's side its addresses and routes, in the container's network namespace. */
 export function configure(inside: RouteSocket, endpoint: Endpoint, hasDefault: boolean): void {
-  const { device, ip, ip6, gateway, gateway6, network } = endpoint;
+  const { device, ip, ip6, network } = endpoint;
   try {
     const link = inside.link({ name: device });
     if (link === undefined) throw new Error(`${device} has vanished`);
@@ -296,13 +326,7 @@ export function configure(inside: RouteSocket, endpoint: Endpoint, hasDefault: b
     }
     inside.change(setLink({ index }, { up: true }));
     if (!hasDefault) return;
-    for (const [version, text] of [
-      [4, gateway],
-      [6, gateway6],
-    ] as const) {
-      const via = text === undefined ? undefined : parseIp(text);
-      if (via !== undefined) inside.change(newRoute({ version, gateway: via, device: index }));
-    }
+    for (const route of defaultRoutes(endpoint, index)) inside.change(route);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     const why = error instanceof NetlinkError ? error.reason : error.message;
@@ -311,6 +335,22 @@ export function configure(inside: RouteSocket, endpoint: Endpoint, hasDefault: b
       cause: error,
     });
   }
+}
+
+/** A container's default routes, by a device of its with this index. */
+export function defaultRoutes(
+  { gateway, gateway6, isRouted: byDevice }: Endpoint,
+  device: number,
+): Request[] {
+  const both = [
+    [4, gateway],
+    [6, gateway6],
+  ] as const;
+  return both.flatMap(([version, text]) => {
+    const via = text === undefined ? undefined : parseIp(text);
+    if (via === undefined) return [];
+    return newRoute({ version, device, ...(byDevice === true ? {} : { gateway: via }) });
+  });
 }
 
 function broadcastOf(local: Uint8Array, length: number): Uint8Array | undefined {

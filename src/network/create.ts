@@ -2,8 +2,9 @@
 import { MydockerError } from "../errors.ts";
 import type { Paths } from "../paths.ts";
 import { usualGateway } from "./addresses.ts";
-import { makeNetwork, takenPrefixes } from "./make.ts";
-import type { Network, Subnet } from "./network.ts";
+import { makeNetwork, networkPrefixes, takenPrefixes } from "./make.ts";
+import { DRIVERS, type Network, type Subnet } from "./network.ts";
+import { checkOptions, isDriver } from "./parent.ts";
 import { contains, formatPrefix, overlap, type Prefix, parseCidr, readPrefix } from "./prefix.ts";
 import { exclusively } from "./state.ts";
 import { isNetworkName } from "./store.ts";
@@ -37,14 +38,17 @@ export function createNetwork(paths: Paths, request: CreateRequest): Network {
     throw new MydockerError(
       `invalid network name: ${name}: only letters, digits and _.- are allowed, and the first is one of the former two`,
     );
-  if (driver !== "bridge")
+  if (!isDriver(driver))
     throw new MydockerError(`could not find plugin ${driver} in v1 plugin registry: not found`, {
-      hint: "the driver is bridge",
+      hint: `the drivers are ${DRIVERS.join(", ")}`,
     });
+  if (driver !== "bridge") checkOptions(driver, options);
   return exclusively(paths, () => {
     const subnets = readSubnets(request);
     const taken = takenPrefixes(paths);
-    for (const { subnet } of subnets) checkFree(readPrefix(subnet), taken);
+    // A parent's network is often the one that the host itself is on.
+    const others = driver === "bridge" ? taken : networkPrefixes(paths);
+    for (const { subnet } of subnets) checkFree(readPrefix(subnet), others);
     const wants6 = request.ipv6 && !subnets.some(({ subnet }) => subnet.includes(":"));
     const all = wants6 ? [...subnets, randomSubnet6(taken)] : subnets;
     const has4 = all.some(({ subnet }) => !subnet.includes(":"));
@@ -53,6 +57,7 @@ export function createNetwork(paths: Paths, request: CreateRequest): Network {
       throw new MydockerError(`invalid name of a bridge: ${link}`);
     return makeNetwork(paths, {
       name,
+      driver,
       internal,
       ipv6: all.some(({ subnet }) => subnet.includes(":")),
       options,

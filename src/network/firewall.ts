@@ -16,7 +16,13 @@ import {
   selfElements,
   type Tables,
 } from "./rules.ts";
-import { allNetworksInUse, type ContainerNetworks, exclusively, hasNetworks } from "./state.ts";
+import {
+  allNetworksInUse,
+  type ContainerNetworks,
+  type Endpoint,
+  exclusively,
+  hasNetworks,
+} from "./state.ts";
 import { allNetworks } from "./store.ts";
 
 /** What names of ours end in: nothing in the usual place, so that installations keep apart. */
@@ -34,6 +40,9 @@ export function tablesOf(paths: Paths): Tables {
   return { inet: { family: "inet", name }, bridge: { family: "bridge", name } };
 }
 
+/** Others pass by the host, and by its firewall. */
+export const isOnBridge = ({ driver }: Endpoint): boolean => driver === undefined;
+
 type What = Pick<ContainerNetworks, "endpoints" | "ports">;
 
 function requestsFor(
@@ -41,10 +50,11 @@ function requestsFor(
   { endpoints, ports }: What,
   make: typeof addElement,
 ): { inet: Request[]; bridge: Request[] } {
-  const selves = ports.length === 0 ? [] : endpoints.flatMap(selfElements);
+  const onBridges = endpoints.filter(isOnBridge);
+  const selves = ports.length === 0 ? [] : onBridges.flatMap(selfElements);
   return {
     inet: [...ports.flatMap(portElements), ...selves].map((element) => make(tables.inet, element)),
-    bridge: endpoints.flatMap(endpointElements).map((element) => make(tables.bridge, element)),
+    bridge: onBridges.flatMap(endpointElements).map((element) => make(tables.bridge, element)),
   };
 }
 

@@ -3,14 +3,13 @@ import { MydockerError } from "../errors.ts";
 import { isErrno } from "../ffi/call.ts";
 import { close, O, open } from "../linux/fd.ts";
 import { inNetworkNamespace } from "../namespaces/visit.ts";
-import { parseIp } from "../netlink/ip_address.ts";
 import { setHairpin } from "../netlink/link.ts";
-import { newRoute } from "../netlink/route.ts";
 import { RouteSocket } from "../netlink/route_socket.ts";
 import type { Paths } from "../paths.ts";
 import { openBridge } from "./bridge.ts";
 import {
   configure,
+  defaultRoutes,
   type EndpointRequest,
   findNetwork,
   lease,
@@ -18,8 +17,9 @@ import {
   MAX_NETWORKS,
   plug,
 } from "./connect.ts";
-import { Firewall } from "./firewall.ts";
+import { Firewall, isOnBridge } from "./firewall.ts";
 import { addNames, dropNames } from "./names.ts";
+import { plugChild, unplugChildren } from "./parent.ts";
 import { unplug } from "./release.ts";
 import {
   type ContainerNetworks,
@@ -72,13 +72,19 @@ export function connectLive(
     writeNetworks(paths, state);
     try {
       using socket = new RouteSocket();
-      using firewall = new Firewall(paths);
-      const bridge = openBridge(paths, network, socket, () => firewall);
       inside(container, (namespace) => {
-        plug(socket, endpoint, bridge, namespace);
-        const own = before.ports.length > 0 ? socket.link({ name: endpoint.link }) : undefined;
-        if (own !== undefined) socket.change(setHairpin(own.index, true));
-        firewall.admit({ endpoints: [endpoint], ports: [] });
+        if (isOnBridge(endpoint)) {
+          using firewall = new Firewall(paths);
+          plug(
+            socket,
+            endpoint,
+            openBridge(paths, network, socket, () => firewall),
+            namespace,
+          );
+          const own = before.ports.length > 0 ? socket.link({ name: endpoint.link }) : undefined;
+          if (own !== undefined) socket.change(setHairpin(own.index, true));
+          firewall.admit({ endpoints: [endpoint], ports: [] });
+        } else plugChild(socket, network, endpoint, namespace);
         inNetworkNamespace(namespace, () => {
           using there = new RouteSocket();
           configure(there, endpoint, defaultOf(state.endpoints) === endpoint);
@@ -86,7 +92,7 @@ export function connectLive(
       });
       addNames(paths, id, [endpoint]);
     } catch (error) {
-      remove(paths, state, endpoint);
+      remove(paths, container, state, endpoint);
       throw error;
     }
     return state;
@@ -103,7 +109,7 @@ export function disconnectLive(
     const before = readNetworks(paths, container.id);
     const endpoint = before?.endpoints.find((each) => each.networkId === networkId);
     if (before === undefined || endpoint === undefined) return undefined;
-    const state = remove(paths, before, endpoint);
+    const state = remove(paths, container, before, endpoint);
     const next = defaultOf(state.endpoints);
     if (next !== undefined && defaultOf(before.endpoints) === endpoint)
       inside(container, (namespace) => inNetworkNamespace(namespace, () => route(next)));
@@ -111,7 +117,12 @@ export function disconnectLive(
   });
 }
 
-function remove(paths: Paths, before: ContainerNetworks, endpoint: Endpoint): ContainerNetworks {
+function remove(
+  paths: Paths,
+  container: LiveContainer,
+  before: ContainerNetworks,
+  endpoint: Endpoint,
+): ContainerNetworks {
   const { id } = before;
   const own = [endpoint.ip, endpoint.ip6].map((ip) => ip?.replace(/\/.*/, ""));
   const isOwn = ({ ip }: { readonly ip: string }): boolean => own.includes(ip);
@@ -122,27 +133,24 @@ function remove(paths: Paths, before: ContainerNetworks, endpoint: Endpoint): Co
     endpoints: before.endpoints.filter(({ link }) => link !== endpoint.link),
     ports: before.ports.filter((port) => !isOwn(port)),
   };
-  using firewall = new Firewall(paths);
-  firewall.dismiss({ endpoints: [endpoint], ports });
-  unplug([endpoint.link]);
+  if (isOnBridge(endpoint)) {
+    using firewall = new Firewall(paths);
+    firewall.dismiss({ endpoints: [endpoint], ports });
+    unplug([endpoint.link]);
+  } else inside(container, (namespace) => unplugChildren([endpoint], namespace));
   for (const ip of own) if (ip !== undefined) dropLease(paths, endpoint.networkId, ip);
   writeNetworks(paths, rest);
   return rest;
 }
 
 /** The default route goes where there is one, once the one who had it has gone. */
-function route({ device, gateway, gateway6 }: Endpoint): void {
+function route(endpoint: Endpoint): void {
   using there = new RouteSocket();
-  const link = there.link({ name: device });
+  const link = there.link({ name: endpoint.device });
   if (link === undefined) return;
-  for (const [version, text] of [
-    [4, gateway],
-    [6, gateway6],
-  ] as const) {
-    const via = text === undefined ? undefined : parseIp(text);
-    if (via === undefined) continue;
+  for (const request of defaultRoutes(endpoint, link.index)) {
     try {
-      there.change(newRoute({ version, gateway: via, device: link.index }));
+      there.change(request);
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
     }

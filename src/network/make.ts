@@ -6,12 +6,13 @@ import { chooseSubnet, usualGateway } from "./addresses.ts";
 import { routedPrefixes } from "./bridge.ts";
 import { suffixOf } from "./firewall.ts";
 import { DEFAULT_NETWORK, type Network } from "./network.ts";
+import { openParent, parentName } from "./parent.ts";
 import { formatPrefix, type Prefix, readPrefix } from "./prefix.ts";
 import { exclusively } from "./state.ts";
 import { addNetwork, allNetworks, readNetwork } from "./store.ts";
 
 /** What a network is made of. */
-export type NetworkRequest = Omit<Network, "id" | "created" | "link" | "driver" | "subnets"> &
+export type NetworkRequest = Omit<Network, "id" | "created" | "link" | "subnets"> &
   Partial<Pick<Network, "subnets" | "link">> & {
     /** beside one of IPv4 that is chosen */
     readonly moreSubnets?: Network["subnets"];
@@ -22,15 +23,16 @@ function newId(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
 }
 
+/** What other networks have. */
+export const networkPrefixes = (paths: Paths): Prefix[] =>
+  allNetworks(paths)
+    .flatMap(({ subnets }) => subnets)
+    .map(({ subnet }) => readPrefix(subnet));
+
 /** What a new network's addresses may not be: other networks', and where this host has routes to. */
 export function takenPrefixes(paths: Paths): Prefix[] {
   using socket = new RouteSocket();
-  const networks = allNetworks(paths).flatMap(({ subnets }) => subnets);
-  return [
-    ...networks.map(({ subnet }) => readPrefix(subnet)),
-    ...routedPrefixes(socket, 4),
-    ...routedPrefixes(socket, 6),
-  ];
+  return [...networkPrefixes(paths), ...routedPrefixes(socket, 4), ...routedPrefixes(socket, 6)];
 }
 
 /** Makes a network. Its bridge is made when it is needed. @throws {MydockerError} when there is one of that name */
@@ -43,16 +45,31 @@ export function makeNetwork(
     const network: Network = {
       ...request,
       id,
-      driver: "bridge",
       created: new Date().toISOString(),
-      link: request.link ?? `br-${id.slice(0, 12)}`,
+      link:
+        request.driver === "bridge"
+          ? (request.link ?? `br-${id.slice(0, 12)}`)
+          : parentName({ ...request, id }),
       subnets: request.subnets ?? [usualSubnet(paths), ...moreSubnets],
     };
+    if (network.driver !== "bridge") reserveParent(paths, network);
     if (!addNetwork(paths, network)) {
       throw new MydockerError(`network with name ${network.name} already exists`);
     }
     return network;
   });
+}
+
+/** @throws {MydockerError} when another network has it, when it is not there, or cannot be made */
+function reserveParent(paths: Paths, network: Network): void {
+  const { name, link } = network;
+  const others = allNetworks(paths).filter(({ driver }) => driver !== "bridge");
+  const other = others.find((each) => each.link === link);
+  if (other !== undefined && readNetwork(paths, name) === undefined)
+    throw new MydockerError(`network ${other.name} is already using parent interface ${link}`);
+  if (readNetwork(paths, name) !== undefined) return; // refused for that
+  using socket = new RouteSocket();
+  openParent(network, socket);
 }
 
 function usualSubnet(paths: Paths) {
@@ -71,6 +88,7 @@ export function defaultNetwork(paths: Paths): Network {
         makeNetwork(paths, {
           name: DEFAULT_NETWORK,
           link: suffixOf(paths) === "" ? "mydocker0" : `md-${suffixOf(paths)}`,
+          driver: "bridge",
           internal: false,
           ipv6: false,
           options: {},

@@ -11,15 +11,21 @@ export interface Subnet {
   readonly auxiliary?: Readonly<Record<string, string>>;
 }
 
+/** How a network connects its containers. */
+export const DRIVERS = ["bridge", "macvlan", "ipvlan"] as const;
+type Driver = (typeof DRIVERS)[number];
+/** Those that have a device of the host as parent. */
+export type ParentDriver = Exclude<Driver, "bridge">;
+
 /** A network of containers. */
 export interface Network {
   readonly name: string;
   /** 64 hexadecimal digits */
   readonly id: string;
-  readonly driver: "bridge";
+  readonly driver: Driver;
   /** RFC 3339 */
   readonly created: string;
-  /** the name of its bridge */
+  /** the name of its bridge, or of its parent */
   readonly link: string;
   readonly subnets: readonly Subnet[];
   /** nothing outside can be reached */
@@ -49,7 +55,7 @@ const isSubnet = (value: unknown): boolean =>
 
 const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
   id: (value) => isString(value) && /^[0-9a-f]{64}$/.test(value),
-  driver: (value) => value === "bridge",
+  driver: (value) => DRIVERS.some((driver) => driver === value),
   created: isString,
   link: (value) => isString(value) && /^[^/\s]{1,15}$/.test(value),
   subnets: (value) => Array.isArray(value) && value.length > 0 && value.every(isSubnet),

@@ -4,7 +4,7 @@ import { readlinkIfLink, unlinkIfExists } from "../linux/file.ts";
 import { deleteLink } from "../netlink/link.ts";
 import { RouteSocket } from "../netlink/route_socket.ts";
 import type { Paths } from "../paths.ts";
-import { Firewall } from "./firewall.ts";
+import { Firewall, isOnBridge } from "./firewall.ts";
 import { dropNames } from "./names.ts";
 import {
   allLeases,
@@ -31,7 +31,7 @@ export function releaseNetworks(paths: Paths, id: string): void {
   dropNames(paths, id, state.endpoints);
   dismiss(paths, state);
   // The namespace takes a while to die, and until then it would answer for an address that is another's.
-  unplug(state.endpoints.map(({ link }) => link));
+  unplug(state.endpoints.filter(isOnBridge).map(({ link }) => link));
   for (const { networkId, ip, ip6 } of state.endpoints) {
     for (const address of [ip, ip6]) {
       if (address !== undefined) dropLease(paths, networkId, address.replace(/\/.*/, ""));
@@ -41,6 +41,7 @@ export function releaseNetworks(paths: Paths, id: string): void {
 }
 
 function dismiss(paths: Paths, state: ContainerNetworks): void {
+  if (!state.endpoints.some(isOnBridge)) return;
   using firewall = new Firewall(paths);
   firewall.dismiss(state);
 }

@@ -7,6 +7,7 @@ import type { Paths } from "../paths.ts";
 import { Firewall } from "./firewall.ts";
 import { dropNetworkNames } from "./names.ts";
 import type { Network } from "./network.ts";
+import { removeParent } from "./parent.ts";
 import {
   allNetworksInUse,
   dropLeases,
@@ -36,9 +37,11 @@ export function removeNetwork(paths: Paths, network: Network): void {
         `error while removing network: network ${network.name} has active endpoints (${who})`,
       );
     }
-    removeBridge(network);
-    using firewall = new Firewall(paths);
-    firewall.removeNetwork(network);
+    if (network.driver === "bridge") {
+      removeBridge(network);
+      using firewall = new Firewall(paths);
+      firewall.removeNetwork(network);
+    } else removeParent(network);
     dropNetworkNames(paths, network.id);
     dropLeases(paths, network.id);
     dropNetwork(paths, network.name);

@@ -308,6 +308,7 @@ export const bridgeTable = ({ bridge }: Tables): Request[] =>
 /** What the firewall has of a network. */
 export function networkElements(network: Network): SetElement[] {
   const { link, internal } = network;
+  if (network.driver !== "bridge") return [];
   const masquerades = optionIsOn(network, "com.docker.network.bridge.enable_ip_masquerade", true);
   const connects = optionIsOn(network, "com.docker.network.bridge.enable_icc", true);
   return [

@@ -20,12 +20,17 @@ import type { Paths } from "../paths.ts";
 export interface Endpoint {
   readonly network: string;
   readonly networkId: string;
-  /** the bridge */
+  /** the bridge, or the parent */
   readonly bridge: string;
-  /** of our side */
+  /** absent: it is a port of a bridge */
+  readonly driver?: "macvlan" | "ipvlan";
+  /** its default route is its device */
+  readonly isRouted?: boolean;
+  /** of our side, where there is a bridge */
   readonly link: string;
   /** of the container's side */
   readonly device: string;
+  /** empty: that of the parent */
   readonly mac: string;
   /** `172.17.0.2/16` */
   readonly ip?: string;

@@ -16,6 +16,16 @@ export function program(name: string): Requirement {
   return Bun.which(name) === null ? `${name} is not installed` : undefined;
 }
 
+/** A kind of network device that this kernel can make (ip-link(8)). */
+export function linkType(type: string): Requirement {
+  const below = type === "dummy" ? "" : "link below";
+  const script = `ip link add below type veth peer name peer && ip link add ${below} name it type ${type}`;
+  const { exitCode } = Bun.spawnSync(["unshare", "--net", "sh", "-c", script], {
+    stderr: "ignore",
+  });
+  return exitCode === 0 ? undefined : `this kernel has no ${type} devices`;
+}
+
 /** Being root, which containers need. */
 export function root(): Requirement {
   return process.getuid?.() === 0 ? undefined : "not root";
