@@ -9,7 +9,7 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     "test/integration/cgroup_oci.test.ts": "",
     "test/integration/cgroup_limits.test.ts": "set|137|there|left behind",
     "test/integration/into_cgroup.test.ts": "",
-    "test/integration/life_stats.test.ts": "newest|left behind",
+    "test/integration/life_stats.test.ts": "newest",
     "test/vm/v2.test.ts": "",
     "test/vm/systemd.test.ts": "",
   },
@@ -26,6 +26,18 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     "test/integration/run_basic.test.ts": "",
     "test/integration/mounts.test.ts": "",
     "test/integration/user_namespace.test.ts": "",
+  },
+  lifecycle: {
+    "test/integration/life.test.ts":
+      "prints|on record|--rm|created it has|again|stop sends|kill -s|unpaused|new name|inspect has",
+    "test/integration/life_exec.test.ts": "it has the|streams|-it|nobody on",
+    "test/integration/life_update.test.ts": "at once|taken away",
+    "test/integration/volumes.test.ts": "filled|goes with",
+  },
+  network: {
+    "test/integration/network_bridge.test.ts":
+      "first address|reaches another machine|other containers|UDP|in use|given back|many start",
+    "test/integration/network_user.test.ts": "found by|come and go|do not reach|an internal",
   },
   oci: {
     "test/oci/lifecycle.test.ts": "",
