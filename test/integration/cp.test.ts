@@ -373,8 +373,11 @@ describe("killed with SIGKILL", () => {
       await Bun.sleep(20 + 15 * time);
       running.kill("SIGKILL");
       const { signal } = await running.end();
-      if (signal === "SIGKILL")
-        expect(readFileSync(join(folder, "file"), "latin1").length).toBeLessThan(4);
+      const left = readFileSync(join(folder, "file"));
+      // It may have been killed when all was done: then it is whole, up to a tar's end.
+      if (signal === "SIGKILL" && left.length > 3) {
+        expect(left.subarray(-1024).every((byte) => byte === 0)).toBe(true);
+      }
       expect(readdirSync(folder)).toEqual(["file"]);
       writeFileSync(join(folder, "file"), "old");
     }
