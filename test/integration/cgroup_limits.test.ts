@@ -178,14 +178,19 @@ describe("cpu", () => {
   testIf([CPU], "a busy loop under --cpus 0.5 uses half a processor", async () => {
     const usage = cgroupFile("cpuacct/cpuacct.usage", "cpu.stat");
     const script = `timeout -s KILL 2 sh -c 'while :; do :; done'; grep -oE '^(usage_usec )?[0-9]+$' ${usage} | head -1`;
-    const { out } = await engine.run(["--cpus", "0.5", "busybox", "sh", "-c", script]);
-    const last = out.split("\n").at(-1) as string;
-    const seconds = last.startsWith("usage_usec")
-      ? Number(last.split(" ")[1]) / 1e6
-      : Number(last) / 1e9;
-    // Two seconds of wall time. How much of it the loop gets is up to others on the machine, but it is never more.
-    expect(seconds).toBeGreaterThan(0.01);
-    expect(seconds).toBeLessThan(1.25);
+    let most = 0;
+    // Two seconds of wall time. How much of them the loop gets is up to others on the machine, so that it
+    // may take several to get what it may have; it never gets more.
+    for (let attempt = 0; attempt < 10 && most <= 0.6; attempt++) {
+      const { out } = await engine.run(["--cpus", "0.5", "busybox", "sh", "-c", script]);
+      const last = out.split("\n").at(-1) as string;
+      const seconds = last.startsWith("usage_usec")
+        ? Number(last.split(" ")[1]) / 1e6
+        : Number(last) / 1e9;
+      expect(seconds).toBeLessThan(1.25);
+      most = Math.max(most, seconds);
+    }
+    expect(most).toBeGreaterThan(0.6);
   });
 
   test("values out of range are refused", async () => {
