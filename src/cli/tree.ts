@@ -442,9 +442,7 @@ export const COMMANDS: readonly CommandEntry[] = [
 export const TREE: CommandTree = { commands: COMMANDS, groups: GROUPS };
 
 /** Commands of Docker's that are to come: they are not spelling mistakes. */
-export const LATER_COMMANDS: ReadonlySet<string> = new Set(
-  `build builder compose container`.split(/\s+/),
-);
+export const LATER_COMMANDS: ReadonlySet<string> = new Set(["build", "builder", "compose"]);
 
 /** What the first words of a command line name. */
 export type Lookup =

@@ -13,8 +13,8 @@
  */
 import { MydockerError, NotFoundError } from "../errors.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
-import { isErrno, SysError } from "../ffi/call.ts";
-import { errnoText } from "../ffi/errno.ts";
+import { isErrno } from "../ffi/call.ts";
+import { whyDamaged } from "../linux/damage.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, close, fsync, O, open, writeAll } from "../linux/fd.ts";
 import {
@@ -380,10 +380,7 @@ function readJson<T>(
     return text === undefined ? undefined : parse(JSON.parse(text));
   } catch (error) {
     cause = error;
-    if (error instanceof SyntaxError) why = "it is not JSON";
-    else if (error instanceof TypeError) why = error.message;
-    else if (error instanceof SysError) why = errnoText(error.errno);
-    else throw error;
+    why = whyDamaged(error);
   }
   throw new DamagedContainerError(`${path} is damaged: ${why}`, {
     cause,

@@ -1,8 +1,8 @@
 /** Networks on disk: `networks/<name>.json` in the state root. The name is taken by making the file. */
 import { MydockerError, NotFoundError } from "../errors.ts";
 import { encodeBytes } from "../ffi/bytes.ts";
-import { isErrno, SysError } from "../ffi/call.ts";
-import { errnoText } from "../ffi/errno.ts";
+import { isErrno } from "../ffi/call.ts";
+import { whyDamaged } from "../linux/damage.ts";
 import { readDirectory } from "../linux/directory.ts";
 import { AT_FDCWD, close, fsync, O, open, writeAll } from "../linux/fd.ts";
 import { ifExists, link, makeDirectories, readFile, unlinkIfExists } from "../linux/file.ts";
@@ -28,12 +28,7 @@ export function readNetwork(paths: Paths, name: string): Network | undefined {
     const text = ifExists(() => readFile(path));
     return text === undefined ? undefined : parseNetwork(JSON.parse(text), name);
   } catch (cause) {
-    let why: string;
-    if (cause instanceof SyntaxError) why = "it is not JSON";
-    else if (cause instanceof TypeError) why = cause.message;
-    else if (cause instanceof SysError) why = errnoText(cause.errno);
-    else throw cause;
-    throw new MydockerError(`${path} is damaged: ${why}`, {
+    throw new MydockerError(`${path} is damaged: ${whyDamaged(cause)}`, {
       exitCode: 125,
       cause,
       hint: "remove that file; containers of that network need it no more to be removed",

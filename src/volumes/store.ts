@@ -13,8 +13,8 @@
  * nothing and makes it anew.
  */
 import { MydockerError, NotFoundError } from "../errors.ts";
-import { isErrno, SysError } from "../ffi/call.ts";
-import { errnoText } from "../ffi/errno.ts";
+import { isErrno } from "../ffi/call.ts";
+import { whyDamaged } from "../linux/damage.ts";
 import { readDirectory } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB, LOCK_SH } from "../linux/fd.ts";
 import { ifExists, mkdir, readFile, rename, statIfExists } from "../linux/file.ts";
@@ -84,10 +84,7 @@ export class VolumeStore {
       why = "it is missing";
     } catch (error) {
       cause = error;
-      if (error instanceof SyntaxError) why = "it is not JSON";
-      else if (error instanceof TypeError) why = error.message;
-      else if (error instanceof SysError) why = errnoText(error.errno);
-      else throw error;
+      why = whyDamaged(error);
     }
     throw new DamagedVolumeError(`${path} is damaged: ${why}`, {
       cause,

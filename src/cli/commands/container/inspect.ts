@@ -1,7 +1,7 @@
 import { MydockerError, NotFoundError } from "../../../errors.ts";
 import { defineCommand, requireRoot } from "../../command.ts";
 import { forEachArgument } from "../../each.ts";
-import { formatObject } from "../../format.ts";
+import { FORMAT_OPTION, inspectEach } from "../../inspect_each.ts";
 import { print } from "../../output.ts";
 import { reportError } from "../../report.ts";
 
@@ -12,13 +12,7 @@ type Type = (typeof TYPES)[number];
 /** `mydocker inspect`. */
 export const command = defineCommand({
   options: {
-    format: {
-      type: "value",
-      short: "f",
-      value: "format",
-      description: "json, or a Go template",
-      complete: ["json"],
-    },
+    format: FORMAT_OPTION,
     run: { type: "boolean", description: "Print the command line that makes such a container" },
     size: { type: "boolean", short: "s", description: "Say what a container takes on disk, too" },
     type: {
@@ -38,17 +32,7 @@ export const command = defineCommand({
     requireRoot("mydocker inspect");
     const types = type === undefined || type === "" ? TYPES : [typeOf(type)];
     if (run) return await printRunLines(positionals);
-    const found: object[] = [];
-    const exitCode = await forEachArgument(
-      positionals,
-      async (name) => {
-        found.push(await find(name, types, size));
-      },
-      reportError,
-    );
-    if (format === undefined) await print(`${JSON.stringify(found, null, 4)}\n`);
-    else await print(found.map((each) => formatObject(format, each)).join(""));
-    return exitCode;
+    return await inspectEach(positionals, format, (name) => find(name, types, size));
   },
 });
 

@@ -1,19 +1,10 @@
 import { defineCommand, requireRoot } from "../../command.ts";
-import { forEachArgument } from "../../each.ts";
-import { formatObject } from "../../format.ts";
-import { print } from "../../output.ts";
-import { reportError } from "../../report.ts";
+import { FORMAT_OPTION, inspectEach } from "../../inspect_each.ts";
 
 /** `mydocker image inspect`. */
 export const command = defineCommand({
   options: {
-    format: {
-      type: "value",
-      short: "f",
-      value: "format",
-      description: "json, or a Go template",
-      complete: ["json"],
-    },
+    format: FORMAT_OPTION,
   },
   positionals: {
     usage: "IMAGE [IMAGE...]",
@@ -26,18 +17,9 @@ export const command = defineCommand({
     requireRoot("mydocker image inspect");
     const { findImage } = await import("../../found_image.ts");
     const { inspectImage } = await import("../../../images/inspect.ts");
-    const found: object[] = [];
-    const exitCode = await forEachArgument(
-      positionals,
-      async (name) => {
-        const { store, image } = await findImage(name);
-        found.push(inspectImage(store, image));
-      },
-      reportError,
-    );
-    const { format } = values;
-    if (format === undefined) await print(`${JSON.stringify(found, null, 4)}\n`);
-    else await print(found.map((each) => formatObject(format, each)).join(""));
-    return exitCode;
+    return await inspectEach(positionals, values.format, async (name) => {
+      const { store, image } = await findImage(name);
+      return inspectImage(store, image);
+    });
   },
 });

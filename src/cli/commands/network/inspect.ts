@@ -1,20 +1,11 @@
 import { defineCommand, requireRoot } from "../../command.ts";
-import { forEachArgument } from "../../each.ts";
-import { formatObject } from "../../format.ts";
+import { FORMAT_OPTION, inspectEach } from "../../inspect_each.ts";
 import { networkShape } from "../../network_rows.ts";
-import { print } from "../../output.ts";
-import { reportError } from "../../report.ts";
 
 /** `mydocker network inspect`. */
 export const command = defineCommand({
   options: {
-    format: {
-      type: "value",
-      short: "f",
-      value: "format",
-      description: "json, or a Go template",
-      complete: ["json"],
-    },
+    format: FORMAT_OPTION,
   },
   positionals: { usage: "NETWORK [NETWORK...]", min: 1, max: Number.POSITIVE_INFINITY },
   async run({ values, positionals }) {
@@ -22,15 +13,8 @@ export const command = defineCommand({
     const { inspectNetwork } = await import("../../../engine/network_commands.ts");
     const { statePaths } = await import("../../../paths.ts");
     const paths = statePaths();
-    const found: object[] = [];
-    const exitCode = await forEachArgument(
-      positionals,
-      (name) => void found.push(networkShape(inspectNetwork(paths, name))),
-      reportError,
+    return await inspectEach(positionals, values.format, (name) =>
+      networkShape(inspectNetwork(paths, name)),
     );
-    const { format } = values;
-    if (format === undefined) await print(`${JSON.stringify(found, null, 4)}\n`);
-    else await print(found.map((each) => formatObject(format, each)).join(""));
-    return exitCode;
   },
 });

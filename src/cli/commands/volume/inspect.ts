@@ -1,20 +1,11 @@
 import { defineCommand, requireRoot } from "../../command.ts";
-import { forEachArgument } from "../../each.ts";
-import { formatObject } from "../../format.ts";
-import { print } from "../../output.ts";
-import { reportError } from "../../report.ts";
+import { FORMAT_OPTION, inspectEach } from "../../inspect_each.ts";
 import { volumeShape } from "../../volume_rows.ts";
 
 /** `mydocker volume inspect`. */
 export const command = defineCommand({
   options: {
-    format: {
-      type: "value",
-      short: "f",
-      value: "format",
-      description: "json, or a Go template",
-      complete: ["json"],
-    },
+    format: FORMAT_OPTION,
   },
   positionals: {
     usage: "VOLUME [VOLUME...]",
@@ -27,18 +18,9 @@ export const command = defineCommand({
     const { inspectVolume } = await import("../../../engine/volume_commands.ts");
     const { statePaths } = await import("../../../paths.ts");
     const paths = statePaths();
-    const found: object[] = [];
-    const exitCode = await forEachArgument(
-      positionals,
-      (name) => {
-        const { volume, mountpoint } = inspectVolume(paths, name);
-        found.push(volumeShape(volume, mountpoint));
-      },
-      reportError,
-    );
-    const { format } = values;
-    if (format === undefined) await print(`${JSON.stringify(found, null, 4)}\n`);
-    else await print(found.map((each) => formatObject(format, each)).join(""));
-    return exitCode;
+    return await inspectEach(positionals, values.format, (name) => {
+      const { volume, mountpoint } = inspectVolume(paths, name);
+      return volumeShape(volume, mountpoint);
+    });
   },
 });
