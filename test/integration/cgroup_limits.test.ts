@@ -263,6 +263,8 @@ describe("pids", () => {
   testIf([PIDS], "a fork bomb under --pids-limit 64 is stopped", async () => {
     const current = cgroupFile("pids/pids.current", "pids.current");
     const events = cgroupFile("pids/pids.events", "pids.events");
+    // The kernel counts one more for the moment in which it refuses it (pids_try_charge): that is looked at again.
+    const count = `read n <${current}; again=20; while [ $n -gt 64 ] && [ $again -gt 0 ]; do read n <${current}; again=$((again - 1)); done`;
     const running = engine.start([
       "run",
       "--rm",
@@ -273,7 +275,7 @@ describe("pids", () => {
       "busybox",
       "sh",
       "-c",
-      `b() { b | b & }; b 2>/dev/null; echo lit; i=0; max=0; while [ $i -lt 100000 ]; do read n <${current}; [ $n -le $max ] || max=$n; i=$((i + 1)); done 2>/dev/null; read what refused <${events}; echo max $max refused $refused; exec sleep 60`,
+      `b() { b | b & }; b 2>/dev/null; echo lit; i=0; max=0; while [ $i -lt 100000 ]; do ${count}; [ $n -le $max ] || max=$n; i=$((i + 1)); done 2>/dev/null; read what refused <${events}; echo max $max refused $refused; exec sleep 60`,
     ]);
     const output = await running.waitForOutput(/refused \d+/);
     const max = Number(/max (\d+)/.exec(output)?.[1]);

@@ -11,6 +11,7 @@ import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { compileFixture } from "../helpers/fixture.ts";
 import { fuse, program, testIf } from "../helpers/requires.ts";
 import { archive } from "../helpers/tar_builder.ts";
+import { waitFor } from "../helpers/wait.ts";
 
 const engine = useEngine();
 /** A directory of the host, by its whole path. There is nothing of that path in the container. */
@@ -213,9 +214,10 @@ describe("what stands in the way", () => {
       "-c",
       script,
     ]);
-    const found = await engine.bash(
-      'for i in $(seq 100); do "$MYDOCKER" cp jailed:/marker - 2>/dev/null && exit; sleep 0.05; done',
-    );
+    const { out: pid } = await engine.call(["inspect", "-f", "{{.State.Pid}}", name]);
+    const command = () => readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+    await waitFor("the changed root", () => command() === "sleep");
+    const found = await engine.call(["cp", "jailed:/marker", "-"]);
     expect(found.out).toContain("outer");
     expect((await engine.call(["rm", "-f", name])).err).toBe("");
   });
