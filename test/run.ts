@@ -9,6 +9,7 @@ import { join } from "node:path";
 import {
   type Counts,
   countResults,
+  failuresIn,
   formatCounts,
   parseCounts,
   sumCounts,
@@ -59,11 +60,36 @@ const OWN_MOUNTS = [
   ...["sh", "-c", 'mount --make-rshared / && exec "$@"', "sh"],
 ];
 
-async function runFile(file: string, executable: string, scratch: string): Promise<Counts> {
+/** Passes on what a stream has, until it or `ended` ends. @returns all of it */
+async function passOn(
+  stream: ReadableStream<Uint8Array>,
+  ended: Promise<unknown>,
+): Promise<string> {
+  const decoder = new TextDecoder();
+  const reader = stream.getReader();
+  // What a test left running may hold the pipe open.
+  const over = ended.then(() => Bun.sleep(500)).then(() => undefined);
+  let text = "";
+  for (;;) {
+    const chunk = await Promise.race([reader.read(), over]);
+    if (chunk?.value === undefined) return text;
+    process.stdout.write(chunk.value);
+    text += decoder.decode(chunk.value, { stream: true });
+  }
+}
+
+/** A file's counts, and what was printed of its tests that failed. */
+interface FileResult {
+  readonly counts: Counts;
+  readonly failures: readonly string[];
+}
+
+async function runFile(file: string, executable: string, scratch: string): Promise<FileResult> {
   const outfile = join(scratch, "report.xml");
   rmSync(outfile, { force: true });
   const test = Bun.spawn(
     [
+      ...["sh", "-c", 'exec "$@" 2>&1', "sh"],
       ...(needsExecutable(file) ? OWN_MOUNTS : []),
       process.execPath,
       "test",
@@ -75,11 +101,12 @@ async function runFile(file: string, executable: string, scratch: string): Promi
     {
       cwd: ROOT,
       env: { ...process.env, MYDOCKER_EXE: executable },
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", "pipe", "inherit"],
       timeout: FILE_TIMEOUT,
       killSignal: "SIGKILL",
     },
   );
+  const output = await passOn(test.stdout, test.exited);
   await test.exited;
   const { exitCode, signalCode } = test;
   const report = existsSync(outfile) ? readFileSync(outfile, "utf8") : undefined;
@@ -87,8 +114,9 @@ async function runFile(file: string, executable: string, scratch: string): Promi
     exitCode,
     signal: signalCode ? String(signalCode) : null,
   });
-  if (signalCode) console.log(`${file}: ended by ${signalCode}`);
-  return counts;
+  const ended = signalCode ? [`${file}: ended by ${signalCode}`] : [];
+  for (const line of ended) console.log(line);
+  return { counts, failures: [...failuresIn(output), ...ended] };
 }
 
 /**
@@ -113,13 +141,13 @@ class BesideUs implements AsyncDisposable {
   }
 
   /** Waits for it, and prints what it said. A part that ends without a last line has failed. */
-  async results(): Promise<Counts> {
+  async results(): Promise<FileResult> {
     await this.#process.exited;
     const text = readFileSync(this.#log, "utf8").trimEnd();
     const end = text.lastIndexOf("\n") + 1;
     const counts = parseCounts(text.slice(end));
     console.log(counts === undefined ? text : text.slice(0, end));
-    return counts ?? { passed: 0, failed: 1, skipped: 0 };
+    return { counts: counts ?? { passed: 0, failed: 1, skipped: 0 }, failures: failuresIn(text) };
   }
 
   /** Ends it, and with it the machine, when we fail. */
@@ -135,29 +163,33 @@ async function main(): Promise<number> {
   const vmArguments = words[0] === "--vm" ? words.slice(1) : undefined;
   const files = vmArguments === undefined ? testFiles(words) : [];
   const scratch = mkdtempSync(join(tmpdir(), "mydocker-tests-"));
-  const results = new Map<string, Counts>();
+  const results = new Map<string, FileResult>();
+  const failed = { passed: 0, failed: 1, skipped: 0 };
   try {
     const executable = process.env["MYDOCKER_EXE"] ?? build();
     if (vmArguments !== undefined) {
       const inVm = await runVm(vmArguments, executable);
       if (inVm === undefined) return 0;
-      for (const [file, counts] of inVm) results.set(file, counts);
+      for (const [file, counts] of inVm) results.set(file, { counts, failures: [] });
     }
     await using beside = words.length === 0 ? new BesideUs(executable, scratch) : undefined;
     for (const file of files) results.set(file, await runFile(file, executable, scratch));
     if (beside !== undefined) results.set("the virtual machine", await beside.results());
   } catch (error) {
     console.log(`test/run: ${error instanceof Error ? error.message : error}`);
-    results.set("build", { passed: 0, failed: 1, skipped: 0 });
+    results.set("build", { counts: failed, failures: [] });
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-  if (results.size === 0) results.set("(no test file)", { passed: 0, failed: 1, skipped: 0 });
-  const sum = sumCounts([...results.values()]);
-  console.log("");
-  for (const [file, counts] of results) {
-    if (counts.failed > 0) console.log(`failed: ${file}: ${formatCounts(counts)}`);
+  if (results.size === 0) results.set("(no test file)", { counts: failed, failures: [] });
+  const sum = sumCounts([...results.values()].map(({ counts }) => counts));
+  // Once more, where they are found: the whole is some thousand lines.
+  for (const [file, { counts, failures }] of results) {
+    if (counts.failed === 0) continue;
+    console.log(`\nfailed: ${file}: ${formatCounts(counts)}`);
+    for (const failure of failures) console.log(`\n${failure}`);
   }
+  console.log("");
   console.log(formatCounts(sum));
   return sum.failed === 0 ? 0 : 1;
 }

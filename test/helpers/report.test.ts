@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { countResults, formatCounts, parseCounts, sumCounts } from "./report.ts";
+import { countResults, failuresIn, formatCounts, parseCounts, sumCounts } from "./report.ts";
 
 const OK = { exitCode: 0, signal: null };
 const report = (tests: number, failures: number, skipped: number) =>
@@ -91,4 +91,32 @@ test("a last line is read back, and nothing else", () => {
     "x passed, 0 failed, 3 skipped",
   ])
     expect(parseCounts(line)).toBeUndefined();
+});
+
+describe("failuresIn", () => {
+  test("is what came since the result before, for each that failed", () => {
+    const output = [
+      "a.test.ts:",
+      "(pass) one [0.1ms]",
+      "error: expected 1",
+      "      at a.test.ts:3",
+      "(fail) two > sub",
+      "(skip) three",
+      "(fail) four",
+      "",
+      " 1 pass",
+    ];
+    expect(failuresIn(output.join("\n"))).toEqual([
+      "error: expected 1\n      at a.test.ts:3\n(fail) two > sub",
+      "(fail) four",
+    ]);
+    expect(failuresIn("(pass) (fail) is its name\n")).toEqual([]);
+  });
+
+  test("shows the last lines of one that printed much", () => {
+    const output = `${"noise\n".repeat(5000)}error: it\n(fail) loud\n`;
+    const [failure = ""] = failuresIn(output);
+    expect(failure.split("\n").slice(-2)).toEqual(["error: it", "(fail) loud"]);
+    expect(failure.length).toBeLessThan(1000);
+  });
 });

@@ -32,6 +32,25 @@ export function parseCounts(line: string): Counts | undefined {
   return { passed, failed, skipped };
 }
 
+/** Lines shown of a test that failed: the last ones have the comparison and the place. */
+const SHOWN_LINES = 40;
+
+/**
+ * What `bun test` printed of the tests that failed: each one's `(fail)` line, and what came since the
+ * result before it.
+ */
+export function failuresIn(output: string): string[] {
+  const failures: string[] = [];
+  let since: string[] = [];
+  for (const line of output.split("\n")) {
+    since.push(line);
+    if (!/^\((?:pass|fail|skip|todo)\) /.test(line)) continue;
+    if (line.startsWith("(fail)")) failures.push(since.slice(-SHOWN_LINES).join("\n").trim());
+    since = [];
+  }
+  return failures;
+}
+
 /**
  * Counts one test file's results. A file that left no report, ran no test, or ended otherwise than
  * its report says (an error outside of tests, a crash after the last one) has failed.
