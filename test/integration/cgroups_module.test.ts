@@ -347,8 +347,8 @@ describe("the v2 hierarchy alone", () => {
       runIn(cgroup, `echo 0 >${directory}/inner/cgroup.procs; exec sleep 1000`),
     ];
     await waitFor("three processes", () => cgroup.pids().length === 3);
-    expect(readFileSync(`${directory}/inner/cgroup.procs`, "utf8")).toContain(
-      `${children[1]?.pid}`,
+    await waitFor("the second to go further in", () =>
+      readFileSync(`${directory}/inner/cgroup.procs`, "utf8").includes(`${children[1]?.pid}`),
     );
     cgroup.freeze();
     expect(readFileSync(`${directory}/cgroup.events`, "utf8")).toContain("frozen 1");

@@ -213,7 +213,7 @@ describe("inspect", () => {
   /** What there is of each, and which kind of value: `HostConfig.Memory number`. */
   function shapeOf(value: unknown, path = ""): string[] {
     if (Array.isArray(value))
-      return value.slice(0, 1).flatMap((each) => shapeOf(each, `${path}[]`));
+      return [...new Set(value.flatMap((each) => shapeOf(each, `${path}[]`)))];
     if (typeof value !== "object" || value === null)
       return [`${path} ${value === null ? null : typeof value}`];
     return Object.entries(value).flatMap(([key, each]) => shapeOf(each, `${path}.${key}`));
