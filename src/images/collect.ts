@@ -3,7 +3,7 @@ import { readDirectory, removeTree } from "../linux/directory.ts";
 import { LOCK_EX, LOCK_NB } from "../linux/fd.ts";
 import { ifExists, lstat, rename, rmdirIfEmpty, S_IFMT, S_IFREG, unlink } from "../linux/file.ts";
 import { lockDirectory, lockFile } from "../staging/locks.ts";
-import { removeRemains, type Staging } from "../staging/staging.ts";
+import type { Staging } from "../staging/staging.ts";
 import { storedManifests } from "./blobs.ts";
 import { DamagedImageError } from "./image.ts";
 import { SHA256 } from "./image_config.ts";
@@ -12,7 +12,7 @@ import type { ImageStore } from "./store.ts";
 
 /** Removes what killed commands left of images that they were making or removing. One call when they left nothing. */
 export function cleanUpImages(store: ImageStore): void {
-  if (!removeRemains(store.layout.staging)) return;
+  if (!store.removeRemains()) return;
   using staging = store.stage();
   collectLayers(store, staging); // one may have died between placing a layer and its image
 }

@@ -10,7 +10,6 @@ import { parseImageConfig } from "./image_config.ts";
 import type { LayerSource } from "./layer_source.ts";
 import { hexOf } from "./layout.ts";
 import { type Descriptor, layerCompression } from "./manifest.ts";
-import { writeName } from "./names.ts";
 import { type LayerBlob, placeNewImage } from "./place_image.ts";
 import { receiveLayer } from "./receive_layer.ts";
 import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
@@ -71,9 +70,7 @@ export async function commitImage(store: ImageStore, request: CommitRequest): Pr
   const config = encodeBytes(
     JSON.stringify(describe(parseImageConfig(base.config), request, diffIds)),
   );
-  const id = placeNewImage(store, staging, config, received, below);
-  const { reference } = request;
-  if (reference !== undefined) writeName(store.layout, staging, { id, reference, embedded: false });
+  const id = placeNewImage(store, staging, config, received, below, request.reference);
   return { id, warnings: layer.warnings };
 }
 

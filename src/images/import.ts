@@ -5,7 +5,6 @@ import { DescriptorSource } from "./chunk_source.ts";
 import { collectLayers } from "./collect.ts";
 import { applyChanges } from "./config_changes.ts";
 import type { ExpansionLimits } from "./decompress.ts";
-import { writeName } from "./names.ts";
 import { placeNewImage } from "./place_image.ts";
 import { receiveLayer } from "./receive_layer.ts";
 import { formatReference, parseReference, type Reference, withDefaultTag } from "./reference.ts";
@@ -71,8 +70,7 @@ export async function importTar(
       history: [{ created, comment: message }],
     }),
   );
-  const id = placeNewImage(store, staging, config, [layer]);
-  if (reference !== undefined) writeName(store.layout, staging, { id, reference, embedded: false });
+  const id = placeNewImage(store, staging, config, [layer], [], reference);
   return {
     id,
     warnings: layer.warnings,

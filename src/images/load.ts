@@ -2,7 +2,6 @@
  * `load`: the images of an archive become images of the store. Nothing counts before everything in
  * the archive was read and found to be what it says; what is here already is not unpacked again.
  */
-import { MydockerError } from "../errors.ts";
 import { close, LOCK_SH, O, open, pread, syncfs, writeAll } from "../linux/fd.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, statFd } from "../linux/file.ts";
 import { lockDirectory } from "../staging/locks.ts";
@@ -16,7 +15,7 @@ import { knownBlob } from "./known_blob.ts";
 import { DOCKER_MANIFEST_FILE, readDockerArchive } from "./load_docker.ts";
 import { readOciLayout } from "./load_oci.ts";
 import { ArchiveError, type PlannedImage, type PlannedLayer } from "./load_plan.ts";
-import { DamagedNameError, readName, writeName } from "./names.ts";
+import { DamagedNameError, readName } from "./names.ts";
 import { type LayerBlob, makeManifest, placeReceivedLayer } from "./place_image.ts";
 import { type ReceivedLayer, receiveLayer } from "./receive_layer.ts";
 import { familiarReference, formatReference, type Reference } from "./reference.ts";
@@ -221,16 +220,13 @@ function place(
   const isKept = image.layers.every(({ digest }, index) => digest === blobs[index]?.digest);
   const manifest =
     image.manifest !== undefined && isKept ? image.manifest : makeManifest(image.config, blobs);
-  const id = store.placeImage(staging, image.config, manifest);
-  const taken: { name: string; id: string }[] = [];
-  using held = store.hold(id);
-  if (held === undefined) throw new MydockerError(`the image ${id} was removed just now`);
-  for (const reference of image.names) {
-    const before = nameOf(store, reference);
-    if (before === id) continue;
-    if (before !== undefined) taken.push({ name: familiarReference(reference), id: before });
-    writeName(store.layout, staging, { id, reference, embedded: false });
-  }
+  const { id } = image;
+  const before = image.names.map((reference) => ({ reference, id: nameOf(store, reference) }));
+  const taken = before.flatMap(({ reference, id: other }) =>
+    other === undefined || other === id ? [] : [{ name: familiarReference(reference), id: other }],
+  );
+  const names = before.filter((name) => name.id !== id).map(({ reference }) => reference);
+  store.placeImage(staging, image.config, manifest, names);
   return { id, names: image.names.map(familiarReference), taken };
 }
 

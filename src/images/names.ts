@@ -4,7 +4,7 @@ import { MydockerError } from "../errors.ts";
 import { decodeBytes, encodeBytes } from "../ffi/bytes.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import { readDirectory, removeTree } from "../linux/directory.ts";
-import { AT_FDCWD, close, flock, fsync, LOCK_EX, O, open, writeAll } from "../linux/fd.ts";
+import { AT_FDCWD, close, flock, fsync, LOCK_EX, LOCK_SH, O, open, writeAll } from "../linux/fd.ts";
 import {
   ifExists,
   link,
@@ -16,6 +16,7 @@ import {
   unlink,
 } from "../linux/file.ts";
 import { syncDirectory } from "../linux/replace_file.ts";
+import { lockDirectory } from "../staging/locks.ts";
 import type { Staging } from "../staging/staging.ts";
 import { SHA256 } from "./image_config.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -116,41 +117,93 @@ export function writeName(
   record: NameRecord,
   options: { readonly onlyIfAbsent?: boolean } = {},
 ): void {
-  const path = layout.name(record.reference);
-  const { id, embedded } = record;
+  const temporary = `${staging.path}/name`;
+  writeRecord(layout, temporary, record);
+  putName(temporary, layout.name(record.reference), options.onlyIfAbsent === true);
+  syncDirectory(layout.names);
+}
+
+/** What files of names are called that an image will have when it is in its place. */
+const PREPARED = "name-";
+
+/**
+ * Writes names down before their image is placed: from then on it gets them, by {@link giveNames},
+ * from whoever places it or, if that one is killed, from whoever finds its staging directory.
+ * @param staging none of its names is there from before
+ */
+export function prepareNames(
+  layout: StoreLayout,
+  staging: Staging,
+  id: string,
+  references: readonly Reference[],
+): void {
+  references.forEach((reference, index) => {
+    const record = { id, reference, embedded: false };
+    writeRecord(layout, `${staging.path}/${PREPARED}${index}`, record);
+  });
+  if (references.length > 0) syncDirectory(staging.path);
+}
+
+/**
+ * Gives the names that {@link prepareNames} wrote to their images, if these are in their place.
+ * @param directory of the staging
+ */
+export function giveNames(layout: StoreLayout, directory: string): void {
+  const files = (ifExists(() => readDirectory(directory)) ?? []).filter((name) =>
+    name.startsWith(PREPARED),
+  );
+  for (const path of files.map((file) => `${directory}/${file}`)) {
+    try {
+      const record = readRecord(path);
+      if (record === undefined) continue;
+      // Not removed meanwhile, nor while it gets its name.
+      using held = lockDirectory(layout.image(record.id), LOCK_SH);
+      if (held !== undefined) putName(path, layout.name(record.reference), false);
+    } catch (error) {
+      if (!(error instanceof DamagedNameError)) throw error; // killed while it was written
+    }
+    ifExists(() => unlink(path));
+  }
+  if (files.length > 0) syncDirectory(layout.names);
+}
+
+function writeRecord(layout: StoreLayout, path: string, record: NameRecord): void {
+  const { id, embedded, reference } = record;
   const text = JSON.stringify({
     id,
-    reference: formatReference(record.reference),
+    reference: formatReference(reference),
     ...(embedded ? { embedded } : {}),
   });
-  const temporary = `${staging.path}/name`;
-  const fd = open(temporary, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o600);
+  const fd = open(path, O.O_WRONLY | O.O_CREAT | O.O_TRUNC, 0o600);
   try {
-    writeAll(fd, encodeBytes(`${text}\n`), path);
+    writeAll(fd, encodeBytes(`${text}\n`), layout.name(reference));
     fsync(fd);
   } finally {
     close(fd);
   }
   makeDirectories(layout.names);
+}
+
+/** Moves a name's file to its place, whatever is there, or only if nothing is. */
+function putName(temporary: string, path: string, onlyIfAbsent: boolean): void {
   for (;;) {
     const locked = lockName(path);
     if (locked !== undefined) {
       try {
-        if (options.onlyIfAbsent !== true) replaceName(temporary, path);
+        if (!onlyIfAbsent) replaceName(temporary, path);
       } finally {
         close(locked);
       }
-      break;
+      return;
     }
     try {
       link(AT_FDCWD, temporary, AT_FDCWD, path);
       unlink(temporary);
-      break;
+      return;
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
     }
   }
-  syncDirectory(layout.names);
 }
 
 function replaceName(temporary: string, path: string): void {

@@ -7,6 +7,7 @@ import { placeLayer } from "./layer.ts";
 import { sha256Hex } from "./layout.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "./manifest.ts";
 import type { ReceivedLayer } from "./receive_layer.ts";
+import type { Reference } from "./reference.ts";
 import type { ImageStore } from "./store.ts";
 
 /** A layer's blob as a manifest says it. */
@@ -61,6 +62,7 @@ export function makeManifest(config: Uint8Array, layers: readonly LayerBlob[]): 
  * @param config its configuration byte for byte; its diff ids are those of the layers
  * @param received new layers, on top of `below`
  * @param below layers that are in their places, and held
+ * @param reference its name
  * @returns its id
  */
 export function placeNewImage(
@@ -69,9 +71,10 @@ export function placeNewImage(
   config: Uint8Array,
   received: readonly ReceivedLayer[],
   below: readonly LayerBlob[] = [],
+  reference?: Reference,
 ): string {
   using locks = new DisposableStack();
   const placed = received.map((layer) => locks.use(placeReceivedLayer(store, layer)));
   const manifest = makeManifest(config, [...below, ...placed.map(({ blob }) => blob)]);
-  return store.placeImage(staging, config, manifest);
+  return store.placeImage(staging, config, manifest, reference === undefined ? [] : [reference]);
 }

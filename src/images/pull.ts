@@ -88,14 +88,15 @@ export async function pullImage(
   let warnings: readonly string[] = [];
   const kept = store.hold(id);
   if (kept !== undefined) locks.use(kept);
+  const newNames = () => names.filter((name) => readNameOf(store, name) !== id);
   if (kept === undefined || !isWhole(store, id, bytes)) {
     const layers = new PullLayers(store, registry, reference, staging, locks, rest, tell);
     warnings = await layers.pull(manifest.layers, config.rootfs.diff_ids);
-    store.placeImage(staging, configBytes, bytes);
+    store.placeImage(staging, configBytes, bytes, newNames());
+  } else {
+    for (const reference of newNames())
+      writeName(store.layout, staging, { id, reference, embedded: false });
   }
-  for (const name of names)
-    if (readNameOf(store, name) !== id)
-      writeName(store.layout, staging, { id, reference: name, embedded: false });
   return { id, digest: top.digest, upToDate: before.length > 0 && kept !== undefined, warnings };
 }
 

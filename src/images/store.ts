@@ -14,14 +14,22 @@ import {
 import { syncDirectory } from "../linux/replace_file.ts";
 import { log } from "../log.ts";
 import { lockDirectory } from "../staging/locks.ts";
-import { Staging } from "../staging/staging.ts";
+import { removeRemains, Staging } from "../staging/staging.ts";
 import { defaultImage, readDefaultImageLayer } from "./default_image.ts";
 import { DamagedImageError, damaged, type Image } from "./image.ts";
 import { type ImageConfig, parseImageConfig, SHA256 } from "./image_config.ts";
 import { layerSize, placeLayer } from "./layer.ts";
 import type { LayerWriter } from "./layer_writer.ts";
 import { hexOf, StoreLayout, sha256Hex } from "./layout.ts";
-import { DamagedNameError, listNames, type NameRecord, readName, writeName } from "./names.ts";
+import {
+  DamagedNameError,
+  giveNames,
+  listNames,
+  type NameRecord,
+  prepareNames,
+  readName,
+  writeName,
+} from "./names.ts";
 import {
   familiarReference,
   InvalidReferenceError,
@@ -176,17 +184,29 @@ export class ImageStore {
     makeDirectories(this.layout.images);
     makeDirectories(this.layout.layers);
     makeDirectories(this.layout.blobs);
-    return Staging.create(this.layout.staging);
+    return Staging.create(this.layout.staging, (directory) => giveNames(this.layout, directory));
+  }
+
+  /** Removes what dead processes left in such places; images that they placed get their names. @returns whether there was any */
+  removeRemains(): boolean {
+    return removeRemains(this.layout.staging, (directory) => giveNames(this.layout, directory));
   }
 
   /**
-   * Puts an image into its place. Its layers must be in theirs, and locked ({@link placeLayer}).
+   * Puts an image into its place, and gives it its names: both or nothing, also when we are killed.
+   * Its layers must be in their places, and locked ({@link placeLayer}).
    * @param config the configuration byte for byte
    * @param manifest the manifest that it came with byte for byte; its blobs must be in their place,
    * and locked (`placeBlob` of blobs.ts)
+   * @param names taken from the images that have them
    * @returns its id
    */
-  placeImage(staging: Staging, config: Uint8Array, manifest?: Uint8Array): string {
+  placeImage(
+    staging: Staging,
+    config: Uint8Array,
+    manifest?: Uint8Array,
+    names: readonly Reference[] = [],
+  ): string {
     const id = `sha256:${sha256Hex(config)}`;
     const path = `${staging.path}/image`;
     mkdir(path, 0o700);
@@ -206,20 +226,38 @@ export class ImageStore {
       write(manifestFile, manifest);
       syncDirectory(`${path}/manifests`);
     }
-    try {
-      rename(path, this.layout.image(id));
-    } catch (error) {
-      // The same image: its name is its content.
-      if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
-      if (manifest !== undefined) {
+    prepareNames(this.layout, staging, id, names);
+    // Nobody removes it as one without a name before it has its own.
+    using _held = this.moveImage(path, id, manifest === undefined ? undefined : manifestFile);
+    syncDirectory(this.layout.images);
+    giveNames(this.layout, staging.path);
+    return id;
+  }
+
+  /** Moves an image to its place, or what is new of it. @returns a lock that keeps it there */
+  private moveImage(path: string, id: string, manifestFile: string | undefined): Disposable {
+    for (;;) {
+      using lock = lockDirectory(path, LOCK_SH);
+      if (lock === undefined) throw new TypeError(`no image in ${path}`);
+      try {
+        rename(path, this.layout.image(id));
+        const held = new DisposableStack();
+        held.use(lockDirectory(this.layout.image(id), LOCK_SH));
+        return held;
+      } catch (error) {
+        // The same image: its name is its content.
+        if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
+      }
+      const held = this.hold(id);
+      if (held === undefined) continue; // it was removed just now
+      if (manifestFile !== undefined) {
         makeDirectories(this.layout.manifests(id));
         rename(`${path}/${manifestFile}`, `${this.layout.image(id)}/${manifestFile}`);
         syncDirectory(this.layout.manifests(id));
       }
       removeTree(path); // others may be placed from the same staging directory
+      return held;
     }
-    syncDirectory(this.layout.images);
-    return id;
   }
 
   /**

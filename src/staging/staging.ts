@@ -20,9 +20,9 @@ export class Staging {
     private readonly lock: Disposable,
   ) {}
 
-  /** Makes one under `parent`, after removing the remains of the dead there. */
-  static create(parent: string): Staging {
-    removeRemains(parent);
+  /** Makes one under `parent`, after removing the remains of the dead there. @param finish see {@link removeRemains} */
+  static create(parent: string, finish?: (directory: string) => void): Staging {
+    removeRemains(parent, finish);
     for (;;) {
       const path = `${parent}/${crypto.randomUUID()}`;
       makeDirectories(parent);
@@ -49,14 +49,19 @@ export class Staging {
   }
 }
 
-/** Removes what the dead left. @returns whether there was anything */
-export function removeRemains(parent: string): boolean {
+/**
+ * Removes what the dead left.
+ * @param finish does first what somebody dead had begun and has to be done
+ * @returns whether there was anything
+ */
+export function removeRemains(parent: string, finish?: (directory: string) => void): boolean {
   if (statIfExists(parent) === undefined) return false;
   let found = false;
   for (const name of ifExists(() => readDirectory(parent)) ?? []) {
     const path = `${parent}/${name}`;
     using lock = lockDirectory(path, LOCK_EX | LOCK_NB);
     if (lock === undefined) continue;
+    finish?.(path);
     removeTree(path);
     found = true;
   }

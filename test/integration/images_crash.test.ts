@@ -3,10 +3,11 @@
  * runs at once, each image is whole or not there, and of the others nothing is left.
  */
 import { beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { program, testIf } from "../helpers/requires.ts";
+import { expectNoDangling, expectSoundStore, storeEntries } from "../helpers/store_checks.ts";
 import { archive } from "../helpers/tar_builder.ts";
 
 const engine = useEngine({
@@ -16,10 +17,6 @@ const engine = useEngine({
 });
 const file = join(engine.directory("archives"), "two.tar");
 const images = join(engine.root, "images");
-const entries = (kind: string): string[] => {
-  const path = join(images, kind);
-  return existsSync(path) ? readdirSync(path).sort() : [];
-};
 const sha = (bytes: Uint8Array | string) =>
   new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 
@@ -58,40 +55,11 @@ function twoImages(): Uint8Array {
 
 const NAMES = ["one:1", "one:2", "two:1", "two:2"];
 
-/** Every layer and blob is of an image, every image is whole, every name is of one. */
-async function isSound(where: string): Promise<void> {
-  const listed = await engine.call(["images", "-q"]);
-  expect([where, listed.exitCode, listed.err]).toEqual([where, 0, ""]);
-  const verified = await engine.call(["image", "verify", "-q"]);
-  expect([where, verified.exitCode, verified.out, verified.err]).toEqual([where, 0, "", ""]);
-  const read = (path: string) => JSON.parse(readFileSync(join(images, path), "utf8"));
-  const ids = entries("ids");
-  const layers = ids.flatMap((id) =>
-    read(`ids/${id}/config.json`).rootfs.diff_ids.map((diffId: string) => diffId.slice(7)),
-  );
-  const blobs = ids.flatMap((id) =>
-    entries(`ids/${id}/manifests`).flatMap((name) =>
-      read(`ids/${id}/manifests/${name}`).layers.map(({ digest }: { digest: string }) =>
-        digest.slice(7),
-      ),
-    ),
-  );
-  expect([where, entries("layers")]).toEqual([where, [...new Set(layers)].sort()]);
-  expect([where, entries("blobs/sha256")]).toEqual([where, [...new Set(blobs)].sort()]);
-  expect([where, entries("tmp")]).toEqual([where, []]);
-  for (const name of entries("names"))
-    expect([where, name, ids]).toEqual([
-      where,
-      name,
-      expect.arrayContaining([read(`names/${name}`).id.slice(7)]),
-    ]);
-}
-
 const load = () => engine.call(["load", "-q", "-i", file]);
 const removeAll = () => engine.call(["rmi", "-f", ...NAMES, ...danglingIds()]);
 /** Of images that lost their names to a kill. */
 const danglingIds = (): string[] => {
-  const ids = entries("ids");
+  const ids = storeEntries(engine, "ids");
   return ids.filter((id) =>
     readFileSync(join(images, "ids", id, "config.json"), "utf8").includes("/shared"),
   );
@@ -115,7 +83,11 @@ async function countCalls(command: string): Promise<Map<string, number>> {
 }
 
 /** Kills a command at its calls, at as many of each kind as there are points for it. */
-async function killEverywhere(command: string, prepare: () => Promise<unknown>): Promise<number> {
+async function killEverywhere(
+  command: string,
+  prepare: () => Promise<unknown>,
+  check: (where: string) => void = () => undefined,
+): Promise<number> {
   let killed = 0;
   await prepare();
   const counts = await countCalls(command);
@@ -127,7 +99,9 @@ async function killEverywhere(command: string, prepare: () => Promise<unknown>):
         `exec strace -qq -o /dev/null -e trace=${call} -e inject=${call}:signal=SIGKILL:when=${when} ${command}`,
       );
       if (exitCode !== 0) killed++;
-      await isSound(`killed at ${call} number ${when}`);
+      const where = `killed at ${call} number ${when}`;
+      await expectSoundStore(engine, where);
+      check(where);
     }
   }
   return killed;
@@ -139,7 +113,8 @@ describe("killed at any moment", () => {
     "load leaves images that are whole, and nothing of the others",
     async () => {
       const command = `"$MYDOCKER" load -q -i '${file}'`;
-      expect(await killEverywhere(command, removeAll)).toBeGreaterThan(15);
+      const hasNames = (where: string) => expectNoDangling(engine, where);
+      expect(await killEverywhere(command, removeAll, hasNames)).toBeGreaterThan(15);
       expect((await load()).out.split("\n").sort()).toEqual(
         NAMES.map((name) => `Loaded image: ${name}`),
       );
@@ -161,7 +136,7 @@ describe("killed at any moment", () => {
       };
       expect(await killEverywhere(command, prepare)).toBeGreaterThan(10);
       await removeAll();
-      await isSound("in the end");
+      await expectSoundStore(engine, "in the end");
       expect(danglingIds()).toEqual([]);
     },
     120_000,
@@ -207,12 +182,12 @@ describe("all at once", () => {
       };
       await Promise.all(Array.from({ length: 6 }, (_, number) => worker(number)));
       expect(failed).toEqual([]);
-      await isSound("after all at once");
+      await expectSoundStore(engine, "after all at once");
       await load();
       for (const name of ["one", "two"])
         expect((await engine.run(["--network", "none", `${name}:2`])).out).toBe(name);
       await removeAll();
-      await isSound("in the end");
+      await expectSoundStore(engine, "in the end");
     },
     60_000,
   );
@@ -259,6 +234,6 @@ testIf(
 
 test("what was made is removed", async () => {
   await removeAll();
-  expect(entries("ids")).toHaveLength(1);
+  expect(storeEntries(engine, "ids")).toHaveLength(1);
 });
 leavesNothingBehind(engine);

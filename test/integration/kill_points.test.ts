@@ -235,8 +235,6 @@ async function removesAll(before: Snapshot, where: string): Promise<void> {
     const removed = await engine.call(["rm", "-f", "-v", ...ids]);
     expect([where, removed.exitCode, removed.err]).toEqual([where, 0, ""]);
   }
-  // Without its name yet, if the command was killed just then: `image prune` is for these.
-  await ok("image", "prune", "-f");
   const committed = (await ok("images", "-q", "committed")).split("\n").filter(Boolean);
   if (committed.length > 0) await ok("rmi", ...committed);
   const volumes = (await ok("volume", "ls", "-q")).split("\n").filter(Boolean);
