@@ -82,20 +82,20 @@ export async function download(
   for (;;) {
     watcher.signal.throwIfAborted();
     const held = holdBlob(layout, blob.digest);
-    if (held !== undefined) {
-      watcher.opened(layout.blob(blob.digest));
-      return {
-        path: layout.blob(blob.digest),
-        existed: true,
-        [Symbol.dispose]: () => held[Symbol.dispose](),
-      };
-    }
+    if (held !== undefined) return present(layout, blob, held, watcher);
     const fd = takeFile(path, blob.size);
     if (fd === undefined) {
       if (!waited) watcher.waiting();
       waited = true;
       await Bun.sleep(WAIT);
       continue;
+    }
+    // Between the two looks another process may have moved its download to its place.
+    const placed = holdBlob(layout, blob.digest);
+    if (placed !== undefined) {
+      if (statFd(fd).size < blob.size) unlinkIfExists(path); // locked by us alone
+      close(fd);
+      return present(layout, blob, placed, watcher);
     }
     try {
       // By descriptor: another process with the same image may move the file to its place.
@@ -110,6 +110,18 @@ export async function download(
       throw error;
     }
   }
+}
+
+/** What a blob that is in its place is for who wants to download it. */
+function present(
+  layout: StoreLayout,
+  { digest }: Descriptor,
+  held: Disposable,
+  watcher: DownloadWatcher,
+): Downloaded {
+  const path = layout.blob(digest);
+  watcher.opened(path);
+  return { path, existed: true, [Symbol.dispose]: () => held[Symbol.dispose]() };
 }
 
 /**

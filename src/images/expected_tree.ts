@@ -74,6 +74,8 @@ export class ExpectedTree implements TarSink {
   entry(entry: TarEntry): void {
     const { directory, name } = placeOf(entry.path);
     const path = join(directory, name);
+    // Below what the layer makes a link or a file there is nothing to hide: umoci writes such whiteouts.
+    if (name.startsWith(WHITEOUT) && !this.#canHold(directory)) return;
     if (path !== "") this.#makeParents(directory);
     if (name.startsWith(WHITEOUT)) this.#whiteout(directory, name);
     else if (entry.type === "directory") this.#directory(path, entry);
@@ -92,6 +94,13 @@ export class ExpectedTree implements TarSink {
   endFile(): void {
     if (this.#file !== undefined) this.#file.node.content = this.#file.digest.end();
     this.#file = undefined;
+  }
+
+  /** Whether a path is a directory, or can become one. */
+  #canHold(directory: string): boolean {
+    let path = directory;
+    while (!this.nodes.has(path)) path = parentOf(path);
+    return this.nodes.get(path)?.kind === "directory";
   }
 
   #makeParents(directory: string): void {

@@ -1,6 +1,14 @@
 /** Debian's docker-registry on loopback, with and without TLS and passwords, and skopeo, which fills and reads it. */
 
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Engine } from "./cli.ts";
@@ -64,9 +72,12 @@ export class DockerRegistry {
       `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}}\nhttp: {addr: "${host}", secret: test${tls}}\n${auth}`,
     );
     const logFile = join(folder, "log");
+    // One description for both, or each would write over what the other wrote.
+    const log = openSync(logFile, "a");
     const child = Bun.spawn(["docker-registry", "serve", join(folder, "config.yml")], {
-      stdio: ["ignore", Bun.file(logFile), Bun.file(logFile)],
+      stdio: ["ignore", log, log],
     });
+    closeSync(log);
     engine.track(child);
     const daemon: Daemon = {
       pid: child.pid,

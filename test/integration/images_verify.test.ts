@@ -41,6 +41,7 @@ const tar = archive(
   { name: "twice", data: "second" },
   { name: "was-a-directory/with/a/file", data: "x" },
   { name: "was-a-directory", data: "a file now" },
+  { name: "link/.wh.below" }, // umoci writes such ones
 );
 
 /** Imports the image anew. @returns its id, its layer's directory and what is stored of it */

@@ -12,9 +12,17 @@
 
 import { afterAll, afterEach, describe, expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { P_PID, WNOHANG, waitExit } from "../../src/linux/process.ts";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
+import {
+  choose,
+  killedAt,
+  POINTS,
+  type Point,
+  pointsOf,
+  randomNumbers,
+  SEED,
+} from "../helpers/kill_points.ts";
 import { findLeaks, type Snapshot, takeSnapshot } from "../helpers/leaks.ts";
 import { program, testIf } from "../helpers/requires.ts";
 import { waitFor } from "../helpers/wait.ts";
@@ -25,21 +33,9 @@ const engine = useEngine({
     await engine.call(["volume", "rm", "first"]);
   },
 });
-const SEED = Number(process.env["MYDOCKER_KILL_SEED"] ?? 699026);
-const POINTS = process.env["MYDOCKER_KILL_POINTS"];
 /** Of each command, unless said otherwise; crash.test.ts tries all calls of `run` that change something. */
 const USUAL = 12;
 
-/** Numbers from 0 to 1 that follow from the seed (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 /** Of each command the same, whichever commands are tried. */
 let random = randomNumbers(SEED);
 
@@ -135,55 +131,6 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   cp: { args: ["cp", FILE, "point:/copied"], prepare: [CREATE], makes: true },
 };
 
-/** Calls that change something, and those that wait for others. */
-const CHANGES = new Set(
-  (
-    "mkdir mkdirat symlink symlinkat rename renameat renameat2 unlink unlinkat rmdir write pwrite64 " +
-    "ftruncate fsync fdatasync flock fcntl clone clone3 vfork fork execve mount umount2 move_mount " +
-    "open_tree mount_setattr fsopen fsconfig fsmount pivot_root sendmsg recvmsg sendto recvfrom pipe2 " +
-    "socketpair bind listen accept4 connect waitid wait4 setsid pidfd_send_signal kill poll setns unshare"
-  ).split(" "),
-);
-
-/** A call, and which of a process' calls of that name. */
-interface Point {
-  readonly call: string;
-  readonly when: number;
-}
-
-/** Every point of a command, of whichever of its processes makes the call most often. */
-async function pointsOf(args: readonly string[]): Promise<Point[]> {
-  const trace = join(engine.directory("trace"), "trace");
-  const { exitCode, err } = await strace(["-o", trace], args);
-  expect([exitCode, err]).toEqual([0, ""]);
-  const counts = new Map<string, Map<string, number>>();
-  for (const line of readFileSync(trace, "latin1").split("\n")) {
-    const [, pid = "", call] = /^(\d+ +)?([a-z_0-9]+)\(/.exec(line) ?? [];
-    if (call === undefined || call === "exit_group" || call === "exit") continue;
-    const each = counts.get(call) ?? new Map<string, number>();
-    counts.set(call, each.set(pid, (each.get(pid) ?? 0) + 1));
-  }
-  return [...counts].flatMap(([call, each]) =>
-    Array.from({ length: Math.max(...each.values()) }, (_, index) => ({ call, when: index + 1 })),
-  );
-}
-
-const strace = (options: readonly string[], args: readonly string[]) =>
-  engine.bash('exec strace -f -qq "$@"', {
-    args: [...options, engine.env["MYDOCKER"] ?? "", ...args],
-  });
-
-/** Some of them: half among those that change something. */
-function choose(points: readonly Point[]): readonly Point[] {
-  if (POINTS === "all") return points;
-  const count = Number(POINTS ?? USUAL);
-  const changes = points.filter(({ call }) => CHANGES.has(call));
-  return Array.from({ length: count }, (_, index) => {
-    const from = index % 2 === 0 ? changes : points;
-    return from[Math.floor(random() * from.length)] as Point;
-  });
-}
-
 /** Everything that is there says what it is, and it is so. */
 async function isSound(where: string, made: boolean): Promise<void> {
   const listed = await engine.call(["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}"]);
@@ -250,10 +197,7 @@ async function removesAll(before: Snapshot, where: string): Promise<void> {
 async function killAt(scenario: Scenario, { call, when }: Point, before: Snapshot): Promise<void> {
   const where = `MYDOCKER_KILL_SEED=${SEED}: ${scenario.args.join(" ")}, at ${call} number ${when}`;
   for (const args of scenario.prepare ?? []) await ok(...args);
-  const { exitCode, out } = await strace(
-    ["-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:signal=SIGKILL:when=${when}`],
-    scenario.args,
-  );
+  const { exitCode, out } = await killedAt(engine, { call, when }, scenario.args);
   const wasMade = scenario.prepare !== undefined || (exitCode === 0 && /^[0-9a-f]{64}$/.test(out));
   await isSound(where, scenario.makes === true && wasMade);
   await goesOn(where);
@@ -269,10 +213,10 @@ describe(`killed at system calls, with the seed ${SEED}`, () => {
         random = randomNumbers(SEED + Bun.hash.crc32(name));
         const before = takeSnapshot(engine);
         for (const args of scenario.prepare ?? []) await ok(...args);
-        const points = await pointsOf(scenario.args);
+        const points = await pointsOf(engine, scenario.args);
         await removesAll(before, "not killed");
         expect(points.length).toBeGreaterThan(100);
-        for (const point of choose(points)) await killAt(scenario, point, before);
+        for (const point of choose(points, random, USUAL)) await killAt(scenario, point, before);
       },
       POINTS === undefined ? 120_000 : 7_200_000,
     );
