@@ -40,7 +40,7 @@ export class ConnectionError extends MydockerError {
   /** @param final nobody is there: another try is in vain */
   constructor(
     message: string,
-    options: { cause?: unknown } = {},
+    options: { cause?: unknown; hint?: string } = {},
     readonly final = false,
   ) {
     super(message, options);
@@ -219,6 +219,7 @@ const CODES: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is signed by an unknown authority",
   UNABLE_TO_GET_ISSUER_CERT: "its certificate is signed by an unknown authority",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "its certificate is signed by an unknown authority",
+  EPROTO: "the TLS handshake failed",
   CERT_HAS_EXPIRED: "its certificate has expired",
   CERT_NOT_YET_VALID: "its certificate is not valid yet",
   ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
@@ -236,6 +237,10 @@ function connectionError(host: string, cause: unknown): MydockerError {
       cause,
       hint: `put its authority into /etc/docker/certs.d/${host}/ca.crt, or use --tls-verify=false`,
     });
+  if (code === "EPROTO") {
+    const hint = `if it wants to know who we are, put a certificate and its key into /etc/docker/certs.d/${host}/client.cert and client.key; if it does not speak TLS, use --tls-verify=false`;
+    return new ConnectionError(message, { cause, hint }, true);
+  }
   return new ConnectionError(message, { cause }, known !== undefined && !/closed/.test(known));
 }
 

@@ -37,6 +37,10 @@ export async function freePort(): Promise<number> {
 export interface RegistryOptions {
   readonly tls?: boolean;
   readonly user?: { readonly name: string; readonly password: string };
+  /** With `tls`: who comes needs a certificate, such as `client.cert` and `client.key` in its folder. */
+  readonly clients?: boolean;
+  /** Has what another one has. */
+  readonly data?: DockerRegistry;
 }
 
 /** A registry that runs. */
@@ -57,19 +61,24 @@ export class DockerRegistry {
     const folder = engine.directory(name);
     const host = `127.0.0.1:${await freePort()}`;
     if (options.tls === true) makeCertificate(folder);
+    if (options.clients === true) makeClientCertificate(folder);
     if (options.user !== undefined) {
       const { name: user, password } = options.user;
       writeFileSync(join(folder, "htpasswd"), output(["htpasswd", "-Bbn", user, password]));
     }
+    const clients = options.clients === true ? `, clientcas: [${folder}/tls.crt]` : "";
     const tls =
-      options.tls === true ? `, tls: {certificate: ${folder}/tls.crt, key: ${folder}/tls.key}` : "";
+      options.tls === true
+        ? `, tls: {certificate: ${folder}/tls.crt, key: ${folder}/tls.key${clients}}`
+        : "";
+    const data = join((options.data ?? { folder }).folder, "data");
     const auth =
       options.user === undefined
         ? ""
         : `auth: {htpasswd: {realm: test, path: ${folder}/htpasswd}}\n`;
     writeFileSync(
       join(folder, "config.yml"),
-      `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}}\nhttp: {addr: "${host}", secret: test${tls}}\n${auth}`,
+      `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${data}}, delete: {enabled: true}}\nhttp: {addr: "${host}", secret: test${tls}}\n${auth}`,
     );
     const logFile = join(folder, "log");
     // One description for both, or each would write over what the other wrote.
@@ -91,7 +100,14 @@ export class DockerRegistry {
     await untilReady(daemon, async () => {
       try {
         const scheme = options.tls === true ? "https" : "http";
-        await fetch(`${scheme}://${host}/v2/`, { tls: { rejectUnauthorized: false } });
+        const own =
+          options.clients === true
+            ? {
+                cert: readFileSync(join(folder, "client.cert"), "utf8"),
+                key: readFileSync(join(folder, "client.key"), "utf8"),
+              }
+            : {};
+        await fetch(`${scheme}://${host}/v2/`, { tls: { rejectUnauthorized: false, ...own } });
         return true;
       } catch {
         return false;
@@ -168,4 +184,16 @@ function makeCertificate(folder: string): void {
       "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test",
     ],
   ]);
+}
+
+/** `client.cert` and `client.key`, signed by `tls.crt`; `stranger.*`, signed by themselves. */
+function makeClientCertificate(folder: string): void {
+  const at = (name: string) => join(folder, name);
+  const key = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=client"];
+  output([...key, "-keyout", at("client.key"), "-out", at("client.csr")]);
+  output([
+    ...["openssl", "x509", "-req", "-in", at("client.csr"), "-out", at("client.cert")],
+    ...["-CA", at("tls.crt"), "-CAkey", at("tls.key"), "-set_serial", "7", "-days", "2"],
+  ]);
+  output([...key, "-x509", "-keyout", at("stranger.key"), "-out", at("stranger.cert")]);
 }

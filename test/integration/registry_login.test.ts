@@ -211,4 +211,45 @@ describe("TLS", () => {
     const right = await inside(`${place(named())}; exec "$MYDOCKER" pull -q ${named()}/odd`);
     expect({ out: right.out, err: right.err }).toEqual({ out: `${named()}/odd:latest`, err: "" });
   });
+
+  testIf(
+    TLS,
+    "shows a registry that asks for one the client's certificate of certs.d",
+    async () => {
+      const guarded = await DockerRegistry.start(engine, "guarded", {
+        tls: true,
+        clients: true,
+        data: open,
+      });
+      const host = guarded.host.replace("127.0.0.1", "registry.test");
+      const place = (...files: readonly (readonly [from: string, to: string])[]) =>
+        [["tls.crt", "ca.crt"] as const, ...files]
+          .map(([from, to]) => `cp ${guarded.folder}/${from} /etc/docker/certs.d/${host}/${to}`)
+          .join("; ");
+      const pull = (...files: readonly (readonly [string, string])[]) =>
+        inside(
+          `mkdir -p /etc/docker/certs.d/${host}; ${place(...files)}; exec "$MYDOCKER" pull -q ${host}/odd`,
+        );
+      const pair = (name: string) =>
+        [
+          [`${name}.cert`, "client.cert"],
+          [`${name}.key`, "client.key"],
+        ] as const;
+      const right = await pull(...pair("client"));
+      expect({ out: right.out, err: right.err }).toEqual({ out: `${host}/odd:latest`, err: "" });
+      for (const refused of [await pull(), await pull(...pair("stranger"))])
+        expect({ err: refused.err, exitCode: refused.exitCode }).toEqual({
+          err: `mydocker: cannot talk to ${host}: the TLS handshake failed; if it wants to know who we are, put a certificate and its key into /etc/docker/certs.d/${host}/client.cert and client.key; if it does not speak TLS, use --tls-verify=false`,
+          exitCode: 1,
+        });
+      const [certificate, key] = pair("client");
+      expect((await pull(certificate)).err).toBe(
+        `mydocker: /etc/docker/certs.d/${host}/client.cert: there is no key to this certificate`,
+      );
+      expect((await pull(key)).err).toBe(
+        `mydocker: /etc/docker/certs.d/${host}/client.key: there is no certificate to this key`,
+      );
+      await guarded.stop();
+    },
+  );
 });
