@@ -30,3 +30,8 @@ export class UsageError extends MydockerError {
 export class NotFoundError extends MydockerError {
   override readonly name = "NotFoundError";
 }
+
+/** What Docker's client refuses before it asks for anything: exit code 1, also of `run`. */
+export class ClientError extends MydockerError {
+  override readonly name = "ClientError";
+}

@@ -1,4 +1,5 @@
 /** `--format`: `json`, `table TEMPLATE`, or a Go template. */
+import { MydockerError } from "../errors.ts";
 import { printable } from "../log.ts";
 import { drawTable } from "./table.ts";
 import { HEADING_FUNCTIONS, toJson } from "./template/functions.ts";
@@ -65,9 +66,30 @@ function fillSimple(
 
 /** One object. */
 export function formatObject(format: string, object: object): string {
-  return format === "json"
-    ? `${toJson(object)}\n`
-    : `${render(parseTemplate(tabsAndNewlines(format)), object)}\n`;
+  if (format === "json") return `${toJson(object)}\n`;
+  const nodes = parseTemplate(tabsAndNewlines(format));
+  return `${render(nodes, object)}\n`;
+}
+
+/** Docker's exit code of what is no template, of commands that show one thing. */
+const NO_TEMPLATE = 64;
+
+/** Looks at a format before what it is to show is looked for. @throws {MydockerError} for what is no template */
+export function checkFormat(format: string | undefined): void {
+  if (format === undefined || format === "json") return;
+  try {
+    parseTemplate(tabsAndNewlines(format));
+  } catch (cause) {
+    if (!(cause instanceof MydockerError)) throw cause;
+    throw new MydockerError(cause.message, { exitCode: NO_TEMPLATE, cause });
+  }
+}
+
+/** Looks whether rows have the fields of a format, where there is none that would be shown. @throws {MydockerError} */
+export function checkFields(format: string, headings: object): void {
+  if (format === "json") return;
+  const template = format.replace(/^table\b\s*/, "");
+  render(parseTemplate(tabsAndNewlines(template)), headings, HEADING_FUNCTIONS);
 }
 
 /** A name may hold line feeds and bytes that drive a terminal: what is one line stays one. */

@@ -1,6 +1,6 @@
 /** What every `inspect` has in common: its option, and how it goes on and prints. */
 import { forEachArgument } from "./each.ts";
-import { formatObject } from "./format.ts";
+import { checkFormat, formatObject } from "./format.ts";
 import { print } from "./output.ts";
 import { reportError } from "./report.ts";
 
@@ -23,6 +23,7 @@ export async function inspectEach(
   format: string | undefined,
   inspect: (name: string) => object | Promise<object>,
 ): Promise<number> {
+  checkFormat(format);
   const found: object[] = [];
   const exitCode = await forEachArgument(
     names,

@@ -1,5 +1,5 @@
 /** Errors, as a person reads them. Loaded only when there is one. */
-import { MydockerError } from "../errors.ts";
+import { ClientError, MydockerError } from "../errors.ts";
 import { isDebugLog, log } from "../log.ts";
 
 /**
@@ -11,6 +11,7 @@ export function reportError(error: unknown, failureCode = 1): number {
   const hint = error instanceof MydockerError ? error.hint : undefined;
   log.error(hint === undefined ? messageOf(error) : withHint(messageOf(error), hint));
   if (isDebugLog()) reportCauses(error);
+  if (error instanceof ClientError) return error.exitCode;
   return error instanceof MydockerError && error.exitCode !== 1 ? error.exitCode : failureCode;
 }
 

@@ -27,12 +27,18 @@ export function runLine({ name, options }: Pick<ContainerRecord, "name" | "optio
     const say = inverse as (value: unknown, options: RunOptions) => Words;
     if (value !== undefined) said.push(...say(value, options));
   }
-  const background = options.stdinOnce === true ? [] : ["-d"];
+  const background = options.stdinOnce === true || isPartial(options) ? [] : ["-d"];
   const image = options.rootfs === undefined ? (options.image ?? []) : [];
   const words: Words = ["mydocker", "run", ...background, "--name", name, ...said]
     .concat(image)
     .concat(options.args);
   return words.map((word) => (typeof word === "string" ? shellWord(word) : word.shell)).join(" ");
+}
+
+/** Whether `-a` said which streams, and others than is usual. */
+function isPartial({ attach, interactive }: RunOptions): boolean {
+  if (attach === undefined) return false;
+  return attach.length < (interactive ? 3 : 2) || attach.includes("stdin") !== interactive;
 }
 
 type Inverses = {
@@ -90,6 +96,9 @@ const INVERSES: Inverses = {
   entrypoint: (said) => [`--entrypoint=${said}`],
   env: list("env"),
   labels: pairs("label"),
+  annotations: pairs("annotation"),
+  attach: (streams, options) =>
+    isPartial(options) ? streams.flatMap((each) => ["--attach", each]) : [],
   mounts: (mounts) => mounts.flatMap(mountWords),
   volumesFrom: (said) =>
     said.flatMap(({ container, readonly }) => [
@@ -234,6 +243,9 @@ const RESOURCES: { readonly [Field in keyof Required<ResourceRequest>]: string }
   cpusetCpus: "cpuset-cpus",
   cpusetMems: "cpuset-mems",
   pidsLimit: "pids-limit",
+  kernelMemory: "kernel-memory",
+  cpuRtPeriod: "cpu-rt-period",
+  cpuRtRuntime: "cpu-rt-runtime",
   memorySwappiness: "memory-swappiness",
   oomKillDisable: "oom-kill-disable",
   blkioWeight: "blkio-weight",
@@ -255,8 +267,9 @@ function resourceWords(resources: ResourceRequest): Words {
   });
 }
 
-function logWords({ driver, maxSize, maxFile }: LogRequest): Words {
+function logWords({ driver, options, maxSize, maxFile }: LogRequest): Words {
   if (driver === "none") return ["--log-driver", "none"];
+  if (options !== undefined) return pairs("log-opt")(options);
   const size = maxSize === Number.MAX_SAFE_INTEGER ? -1 : maxSize;
   return ["--log-opt", `max-size=${size}`, "--log-opt", `max-file=${maxFile}`];
 }

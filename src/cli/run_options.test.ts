@@ -50,6 +50,7 @@ test("nothing asked for is Docker's default", () => {
     sysctls: {},
     resources: {},
     sigProxy: true,
+    attach: ["stdout", "stderr"],
   });
 });
 
@@ -163,7 +164,7 @@ test.each<[string[], string]>([
   [["--oom-score-adj", "1001"], "Invalid value 1001, range for oom score adj is [-1000, 1000]"],
   [["--cidfile", "/etc/passwd"], "container ID file found"],
   [["--log-driver", "syslog", "alpine"], "logger: no log driver named 'syslog' is registered"],
-  [["--log-opt", "tag=x", "alpine"], "unknown log opt 'tag' for json-file log driver"],
+  [["--log-opt", "tag={{x", "alpine"], "unknown log opt 'tag' for json-file log driver"],
   [["--log-opt", "max-size=x", "alpine"], "invalid log opt max-size: invalid size: 'x'"],
   [["--log-opt", "max-file=0", "alpine"], "max-file cannot be less than 1"],
   [["-p", "80:80:80:80", "alpine"], "80:80:80:80"],
@@ -185,6 +186,9 @@ describe("limits against each other", () => {
     "cpuset-cpus": undefined,
     "cpuset-mems": undefined,
     "pids-limit": undefined,
+    "cpu-rt-period": undefined,
+    "cpu-rt-runtime": undefined,
+    "kernel-memory": undefined,
   };
   const limits = (given: Partial<LimitValues>) => composeResources({ ...none, ...given }, 4);
 

@@ -1,6 +1,6 @@
 /** From the parsed command line of `run` to what the engine is asked for. */
-import type { MountRequest, RunOptions } from "../engine/run_options.ts";
-import { MydockerError, UsageError } from "../errors.ts";
+import type { MountRequest, RunOptions, StreamKind } from "../engine/run_options.ts";
+import { ClientError, MydockerError, UsageError } from "../errors.ts";
 import { SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { getcwd, ifExists, lstat, readFile } from "../linux/file.ts";
@@ -30,6 +30,9 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
   if (adjustment !== undefined && Math.abs(adjustment) > 1000)
     throw new UsageError(`Invalid value ${adjustment}, range for oom score adj is [-1000, 1000]`);
   if (values.cidfile !== undefined) checkIdFile(values.cidfile);
+  if (!values["disable-content-trust"])
+    throw new UsageError("content trust is not supported: images are verified by their digests");
+  const attach = composeAttach(values);
   const restart = values.restart === undefined ? undefined : parseRestart(values.restart);
   if (values.rm && restart !== undefined && restart.name !== "no")
     throw new UsageError("conflicting options: cannot specify both --restart and --rm");
@@ -85,9 +88,26 @@ export function composeRunOptions({ values, positionals }: Input): RunOptions {
       healthcheck: composeHealthcheck(values),
       log: composeLog(values["log-driver"], values["log-opt"]),
       stdinOnce: (values.interactive && !values.detach) || undefined,
+      attach,
+      annotations:
+        values.annotation.length === 0 ? undefined : Object.fromEntries(values.annotation),
       cidfile: values.cidfile === undefined ? undefined : absolutePath(values.cidfile, getcwd()),
     }),
   };
+}
+
+/** All outputs, unless it is said which; and the input with `-i`. */
+function composeAttach({
+  attach,
+  detach,
+  interactive,
+}: Input["values"]): readonly StreamKind[] | undefined {
+  if (detach) {
+    if (attach.length === 0) return undefined;
+    throw new ClientError("Conflicting options: -a and -d");
+  }
+  const outputs: readonly StreamKind[] = attach.length === 0 ? ["stdout", "stderr"] : attach;
+  return [...new Set<StreamKind>(interactive ? ["stdin", ...outputs] : outputs)];
 }
 
 function checkIdFile(path: string): void {

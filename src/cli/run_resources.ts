@@ -1,6 +1,7 @@
 /** The limits among the options of `run`, checked against each other in Docker's words. */
 import type { ResourceRequest } from "../engine/run_options.ts";
 import { UsageError } from "../errors.ts";
+import { log } from "../log.ts";
 import { defined } from "./defined.ts";
 
 /** What the command line says of limits; 0 means that there is none. */
@@ -15,6 +16,9 @@ export interface LimitValues {
   readonly "cpuset-cpus": string | undefined;
   readonly "cpuset-mems": string | undefined;
   readonly "pids-limit": number | undefined;
+  readonly "cpu-rt-period": number | undefined;
+  readonly "cpu-rt-runtime": number | undefined;
+  readonly "kernel-memory": number | undefined;
 }
 
 /** Below this a container's first process hardly starts. */
@@ -40,8 +44,12 @@ export function composeResources(
     cpusetCpus: values["cpuset-cpus"],
     cpusetMems: values["cpuset-mems"],
     pidsLimit: values["pids-limit"] || undefined,
+    cpuRtPeriod: values["cpu-rt-period"] || undefined,
+    cpuRtRuntime: values["cpu-rt-runtime"] || undefined,
+    kernelMemory: values["kernel-memory"] || undefined,
   });
   checkMemory(limits, isChange);
+  checkKernelMemory(limits);
   checkCpu(limits, hostCpus);
   if (limits.pidsLimit !== undefined && limits.pidsLimit < -1)
     throw new UsageError(`invalid pids limit: ${limits.pidsLimit}: use -1 for no limit`);
@@ -67,7 +75,22 @@ function checkMemory(
     throw new UsageError("Minimum memory limit can not be less than memory reservation limit");
 }
 
-function checkCpu({ cpus, cpuShares, cpuQuota, cpuPeriod }: ResourceRequest, host: number): void {
+/** Linux 5.4 took the limit away that there was; Docker says so, too, and goes on. */
+function checkKernelMemory({ kernelMemory }: ResourceRequest): void {
+  if (kernelMemory === undefined) return;
+  if (kernelMemory < LEAST_MEMORY)
+    throw new UsageError("Minimum kernel memory limit allowed is 6MB");
+  log.warn("--kernel-memory limits nothing: kernel memory counts towards --memory");
+}
+
+function checkRealtime({ cpuRtPeriod, cpuRtRuntime }: ResourceRequest): void {
+  if (cpuRtPeriod !== undefined && cpuRtRuntime !== undefined && cpuRtRuntime > cpuRtPeriod)
+    throw new UsageError("cpu real-time runtime cannot be higher than cpu real-time period");
+}
+
+function checkCpu(limits: ResourceRequest, host: number): void {
+  const { cpus, cpuShares, cpuQuota, cpuPeriod } = limits;
+  checkRealtime(limits);
   if (cpus !== undefined && (cpus < 0.01 || cpus > host))
     throw new UsageError(
       `Range of CPUs is from 0.01 to ${host}.00, as there are only ${host} CPUs available`,

@@ -10,6 +10,15 @@ import { parseCapability } from "./values/capability.ts";
 import { parseCgroupParent } from "./values/cgroup.ts";
 import { parseCpuList } from "./values/cpuset.ts";
 import { parseDevice, parseDeviceRule } from "./values/device.ts";
+import {
+  checkDetachKeys,
+  parseAnnotation,
+  parseIsolation,
+  parseRuntime,
+  parseStream,
+  refuseGpus,
+  refuseStorageOption,
+} from "./values/docker_only.ts";
 import { parseContainerName, parseHostname, parseWorkdir } from "./values/identity.ts";
 import { parseCgroupns, parseIpc, parsePid, parseUserns, parseUts } from "./values/isolation.ts";
 import { parseEnv, parseLabel, parseSysctl } from "./values/key_values.ts";
@@ -24,6 +33,20 @@ import { checkDriver, parseTmpfs, parseVolume, parseVolumesFrom } from "./values
 
 /** Every option that this version has; their conflicts are checked by the parser. */
 export const RUN_OPTIONS = {
+  annotation: {
+    type: "list",
+    value: "name=value",
+    description: "Add an annotation to the container's config.json",
+    parse: parseAnnotation,
+  },
+  attach: {
+    type: "list",
+    short: "a",
+    value: "stream",
+    description: "Be attached to stdin, stdout or stderr only",
+    parse: parseStream,
+    complete: ["stdin", "stdout", "stderr"],
+  },
   "cap-add": {
     type: "list",
     value: "capability",
@@ -75,6 +98,18 @@ export const RUN_OPTIONS = {
     description: "CPU weight relative to other containers, 1024 is usual",
     parse: parseInteger,
   },
+  "cpu-rt-period": {
+    type: "value",
+    value: "microseconds",
+    description: "Period of real-time processes, with cgroup v1",
+    parse: parseInteger,
+  },
+  "cpu-rt-runtime": {
+    type: "value",
+    value: "microseconds",
+    description: "CPU time of real-time processes in each period, with cgroup v1",
+    parse: parseInteger,
+  },
   cpus: {
     type: "value",
     seed: "cpu",
@@ -103,6 +138,12 @@ export const RUN_OPTIONS = {
     short: "d",
     description: "Run it in the background and print its id",
   },
+  "detach-keys": {
+    type: "value",
+    value: "keys",
+    description: "Keys that leave the container running, ctrl-p,ctrl-q by default",
+    parse: checkDetachKeys,
+  },
   device: {
     type: "list",
     value: "src[:dst[:rwm]]",
@@ -115,6 +156,11 @@ export const RUN_OPTIONS = {
     value: "rule",
     description: "Allow devices by number, such as 'c 10:229 rwm'",
     parse: parseDeviceRule,
+  },
+  "disable-content-trust": {
+    type: "boolean",
+    default: true,
+    description: "Skip verification of the image's signature, always on",
   },
   domainname: {
     type: "value",
@@ -140,6 +186,13 @@ export const RUN_OPTIONS = {
     value: "file",
     description: "Read environment variables from a file",
     complete: "file",
+  },
+  gpus: {
+    type: "value",
+    value: "request",
+    description: "Refused: there is no driver for GPUs",
+    parse: refuseGpus,
+    hidden: true,
   },
   "group-add": {
     type: "list",
@@ -169,6 +222,19 @@ export const RUN_OPTIONS = {
     description: "IPC namespace: private or host",
     parse: parseIpc,
     complete: ["private", "host"],
+  },
+  isolation: {
+    type: "value",
+    value: "technology",
+    description: "Isolation technology: default",
+    parse: parseIsolation,
+    complete: ["default"],
+  },
+  "kernel-memory": {
+    type: "value",
+    value: "bytes",
+    description: "Accepted, and limits nothing: kernel memory counts towards --memory",
+    parse: parseSize,
   },
   label: {
     type: "list",
@@ -284,6 +350,13 @@ export const RUN_OPTIONS = {
     description: "Run in a directory of the host, copy-on-write, instead of an image",
     complete: "directory",
   },
+  runtime: {
+    type: "value",
+    value: "name",
+    description: "Runtime of the container: mydocker",
+    parse: parseRuntime,
+    complete: ["mydocker"],
+  },
   "security-opt": {
     type: "list",
     value: "option",
@@ -321,6 +394,13 @@ export const RUN_OPTIONS = {
     value: "seconds",
     description: "How long stop waits before it kills, 10 seconds by default",
     parse: parseInteger,
+  },
+  "storage-opt": {
+    type: "list",
+    value: "name=value",
+    description: "Refused: a container's own layer has no size of its own",
+    parse: refuseStorageOption,
+    hidden: true,
   },
   sysctl: {
     type: "list",
@@ -400,18 +480,7 @@ export const RUN_OPTIONS = {
 
 /** Docker's other options of `run`, by name and letter. */
 export const LATER_RUN_OPTIONS: Readonly<Record<string, string>> = {
-  annotation: "",
-  attach: "a",
-  "cpu-rt-period": "",
-  "cpu-rt-runtime": "",
-  "detach-keys": "",
-  "disable-content-trust": "",
-  gpus: "",
-  isolation: "",
-  "kernel-memory": "",
   link: "",
   "link-local-ip": "",
-  runtime: "",
-  "storage-opt": "",
   "use-api-socket": "",
 };

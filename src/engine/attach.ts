@@ -1,6 +1,7 @@
 /** `attach`, and `start -a -i`: a container in the background with the caller's streams. */
-import { MydockerError } from "../errors.ts";
-import { close } from "../linux/fd.ts";
+import { ClientError, MydockerError } from "../errors.ts";
+import { encodeBytes } from "../ffi/bytes.ts";
+import { close, writeAll } from "../linux/fd.ts";
 import { isTerminal } from "../linux/tty.ts";
 import type { Paths } from "../paths.ts";
 import { DEFAULT_DETACH_KEYS, DetachKeys, parseDetachKeys } from "./attach_keys.ts";
@@ -18,7 +19,7 @@ import {
 import { startMonitor } from "./monitor_request.ts";
 import { connectToMonitor } from "./monitor_socket.ts";
 import { recover } from "./recovery.ts";
-import type { RunOptions } from "./run_options.ts";
+import type { RunOptions, StreamKind } from "./run_options.ts";
 import { SignalQueue } from "./signals.ts";
 import { RawTerminal } from "./terminal.ts";
 
@@ -27,6 +28,8 @@ export interface AttachOptions {
   /** Send standard input, if the container has any. */
   readonly input: boolean;
   readonly sigProxy: boolean;
+  /** Which outputs are shown; all when absent. */
+  readonly shown?: readonly StreamKind[];
   /** as given; Docker's when absent, for terminals */
   readonly detachKeys?: string;
 }
@@ -82,14 +85,26 @@ export async function startAttached(
  * background, attached until it ends the first time.
  * @returns its exit code; 0 when the caller has detached
  */
-export async function runAttached(paths: Paths, options: RunOptions): Promise<number> {
-  const { interactive: input, tty, sigProxy } = options;
-  if (input && tty && !isTerminal(0)) {
-    throw new MydockerError("the input device is not a TTY", { exitCode: 125 });
-  }
+export async function runAttached(
+  paths: Paths,
+  options: RunOptions,
+  detachKeys?: string,
+): Promise<number> {
+  const { tty, sigProxy, attach } = options;
+  const input = options.interactive;
+  if (input && tty && !isTerminal(0)) throw new ClientError("the input device is not a TTY");
   const { id, socket } = startMonitor({ kind: "run", options, attach: { input } });
+  if (attach?.every((stream) => stream === "stdin") === true) {
+    writeAll(1, encodeBytes(`${id}\n`)); // as Docker does, since nothing else is shown
+    if (!input) return 0;
+  }
   const found = { paths, store: new ContainerStore(paths), id };
-  return (await attend(found, { input, sigProxy }, () => socket)) ?? 0;
+  const how = {
+    ...{ input, sigProxy },
+    ...(detachKeys === undefined ? {} : { detachKeys }),
+    ...(attach === undefined ? {} : { shown: attach }),
+  };
+  return (await attend(found, how, () => socket)) ?? 0;
 }
 
 function runs(found: FoundContainer): boolean {
@@ -126,7 +141,7 @@ function connect({ paths, id }: FoundContainer, { input }: AttachOptions): numbe
 /** @returns the container's exit code; undefined when the caller has left it by keys */
 async function attend(
   found: FoundContainer,
-  { input, sigProxy, detachKeys }: AttachOptions,
+  { input, sigProxy, detachKeys, shown }: AttachOptions,
   begin: () => number,
 ): Promise<number | undefined> {
   const { options } = recordOf(found);
@@ -147,6 +162,7 @@ async function attend(
     tty: options.tty,
     keys: new DetachKeys(bytes),
     signals,
+    ...(shown === undefined ? {} : { shown }),
     ...(sigProxy ? { forward: (signal) => process?.signal(signal) } : {}),
   });
   const end = await session.run();

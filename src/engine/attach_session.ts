@@ -8,6 +8,7 @@ import { getWindowSize } from "../linux/tty.ts";
 import type { DetachKeys } from "./attach_keys.ts";
 import { type EndMessage, frame, hear, LONGEST, readJson, TAG } from "./attach_protocol.ts";
 import { CallerStreams, type Writer } from "./caller_streams.ts";
+import type { StreamKind } from "./run_options.ts";
 import type { SignalQueue } from "./signals.ts";
 
 /** How often we look for signals where Bun's event loop cannot be polled, in milliseconds. */
@@ -25,6 +26,8 @@ export interface AttachSessionOptions {
   /** The container has a terminal. */
   readonly tty: boolean;
   readonly keys: DetachKeys;
+  /** Which outputs are shown; all when absent. */
+  readonly shown?: readonly StreamKind[];
   readonly signals: SignalQueue;
   /** Passes a signal on to the container's first process; absent when none is to be. */
   readonly forward?: (signal: number) => void;
@@ -49,16 +52,21 @@ export class AttachSession {
   readonly #outbox: Uint8Array[] = [];
   /** Output that is still to be shown. */
   #pending: { readonly writer: Writer; bytes: Uint8Array } | undefined;
+  readonly #showsNothing: boolean;
   #readsInput: boolean;
   #asked = 0;
   #end: AttachEnd | undefined;
 
   constructor(options: AttachSessionOptions) {
     this.#options = options;
+    const { shown } = options;
+    const writer = (stream: StreamKind, fd: number) =>
+      shown?.includes(stream) === false ? this.#streams.nowhere() : this.#streams.writer(fd);
     this.#writers = {
-      [TAG.output]: this.#streams.writer(1),
-      [TAG.errors]: this.#streams.writer(2),
+      [TAG.output]: writer("stdout", 1),
+      [TAG.errors]: writer("stderr", 2),
     };
+    this.#showsNothing = shown !== undefined && !shown.some((stream) => stream !== "stdin");
     this.#readsInput = options.input;
     if (options.input) this.#read = this.#streams.reader();
     if (options.tty) this.#sayResize();
@@ -141,6 +149,7 @@ export class AttachSession {
       // The end of a terminal is its loss.
       if (this.#options.tty) this.#end ??= { kind: "detached", byKeys: false };
       else this.#say(frame(TAG.inputEnd));
+      if (this.#showsNothing) this.#end ??= { kind: "detached", byKeys: false };
       return;
     }
     const { passed, detached } = this.#options.keys.filter(this.#buffer.subarray(0, count));

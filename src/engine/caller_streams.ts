@@ -58,6 +58,13 @@ export class CallerStreams {
     };
   }
 
+  /** For output that the caller does not want. */
+  nowhere(): Writer {
+    const fd = open("/dev/null", O.O_WRONLY);
+    this.#opened.push(fd);
+    return { fd, blocks: false, isTerminal: false, write: (bytes) => bytes.length };
+  }
+
   /** A description of our own of the same pipe or terminal, which does not block. */
   #reopen(fd: number, mode: number): number | undefined {
     const kind = kindOf(fd);

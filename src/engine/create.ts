@@ -110,6 +110,14 @@ function withHealthcheck(asked: RunOptions, { Healthcheck }: ImageConfig): RunOp
     : { ...asked, ...(healthcheck === undefined ? {} : { healthcheck }) };
 }
 
+/** What each line of its log has besides, if anything was asked for. */
+export async function logAttributesOf(container: CreatedContainer): Promise<string | undefined> {
+  const { attributes } = container.record.options.log ?? {};
+  if (attributes === undefined) return undefined;
+  const { logAttributes } = await import("./log_attributes.ts");
+  return logAttributes(attributes, container.record, container.root.config.Env ?? []);
+}
+
 /** The name that was asked for, or a free one. */
 function claimName(
   paths: Paths,

@@ -21,6 +21,7 @@ import type { Started } from "../runtime/launch.ts";
 import { CallerStreams } from "./caller_streams.ts";
 import type { ForegroundLog } from "./logs_foreground.ts";
 import { Pump } from "./pump.ts";
+import type { StreamKind } from "./run_options.ts";
 import { type SignalQueue, wouldEnd } from "./signals.ts";
 
 /** How long a container may go on when its terminal is lost, or a signal was sent, in milliseconds. */
@@ -47,6 +48,8 @@ export interface ForegroundOptions {
   readonly pipes?: Pipes;
   /** Copy our standard input. */
   readonly interactive: boolean;
+  /** Which outputs the caller is shown; all when absent. */
+  readonly attach?: readonly StreamKind[];
   readonly signals: SignalQueue;
   readonly proxySignals: boolean;
   /** Its first process is that of a new pid namespace, which ignores what it does not handle. */
@@ -93,7 +96,7 @@ class ForegroundSession {
     const { started, pipes, interactive } = options;
     if (pipes !== undefined) {
       this.#outputs.push(this.#output(pipes.stdout, 1), this.#output(pipes.stderr, 2));
-      if (pipes.stdin !== undefined) this.#input = this.#inputTo(pipes.stdin);
+      if (pipes.stdin !== undefined && interactive) this.#input = this.#inputTo(pipes.stdin);
     } else if (started.console !== undefined) {
       // With a slave of ours, the terminal outlives programs that close theirs for a moment.
       this.#slave = openPeer(started.console);
@@ -104,11 +107,13 @@ class ForegroundSession {
   }
 
   #output(source: number, fd: number): Pump {
-    const { fd: sink, write, blocks: sinkBlocks, isTerminal } = this.#streams.writer(fd);
-    this.#shownOnTerminal.push(isTerminal);
-    const closeSource = this.#options.pipes !== undefined;
-    const { log } = this.#options;
     const stream = fd === 2 ? "stderr" : "stdout";
+    const { attach, log, pipes } = this.#options;
+    const isShown = attach === undefined || attach.includes(stream);
+    const writer = isShown ? this.#streams.writer(fd) : this.#streams.nowhere();
+    const { fd: sink, write, blocks: sinkBlocks, isTerminal } = writer;
+    this.#shownOnTerminal.push(isTerminal);
+    const closeSource = pipes !== undefined;
     const onRead = log === undefined ? {} : { onRead: (b: Uint8Array) => log.add(stream, b) };
     return new Pump({ source, sink, closeSource, closeSink: false, sinkBlocks, write, ...onRead });
   }

@@ -33,9 +33,10 @@ export function hostConfig({ options, id }: ContainerRecord): object {
     LogConfig: {
       Type: log.driver,
       Config:
-        log.driver === "none"
+        log.options ??
+        (log.driver === "none"
           ? {}
-          : { "max-size": String(log.maxSize), "max-file": String(log.maxFile) },
+          : { "max-size": String(log.maxSize), "max-file": String(log.maxFile) }),
     },
     NetworkMode: options.network,
     PortBindings: portBindings(options.ports ?? []),
@@ -77,6 +78,7 @@ export function hostConfig({ options, id }: ContainerRecord): object {
     MaskedPaths: isOpen ? null : MASKED_PATHS,
     ReadonlyPaths: isOpen ? null : READONLY_PATHS,
     CgroupParent: options.cgroupParent ?? "",
+    ...(options.annotations === undefined ? {} : { Annotations: options.annotations }),
     ...resourcesOf(options),
     // Where it is in every hierarchy; Docker does not say.
     CgroupPath: containerCgroup(id, options.cgroupParent),
@@ -167,10 +169,7 @@ function securityOf({ noNewPrivileges, seccomp }: RunOptions): string[] | null {
 
 /** What there is no option for. */
 const UNLIMITED = {
-  CpuRealtimePeriod: 0,
-  CpuRealtimeRuntime: 0,
   DeviceRequests: null,
-  KernelMemory: 0,
   KernelMemoryTCP: 0,
   CpuCount: 0,
   CpuPercent: 0,
@@ -201,6 +200,9 @@ function resourcesOf({ resources, ulimits, devices, deviceRules }: RunOptions): 
     NanoCpus: Math.round((resources.cpus ?? 0) * 1e9),
     CpuPeriod: resources.cpuPeriod ?? 0,
     CpuQuota: resources.cpuQuota ?? 0,
+    CpuRealtimePeriod: resources.cpuRtPeriod ?? 0,
+    CpuRealtimeRuntime: resources.cpuRtRuntime ?? 0,
+    KernelMemory: resources.kernelMemory ?? 0,
     CpusetCpus: resources.cpusetCpus ?? "",
     CpusetMems: resources.cpusetMems ?? "",
     Devices: devices.map(({ source, target, access }) => ({

@@ -12,7 +12,7 @@ import { type FoundContainer, findContainer, recordOf } from "./lifecycle_proces
 import { isUp, stateOf, withPause } from "./list.ts";
 import { networkSettings } from "./network_shape.ts";
 import { type OwnerRecord, readOwner } from "./ownership.ts";
-import type { MountRequest, RunOptions } from "./run_options.ts";
+import type { MountRequest, RunOptions, StreamKind } from "./run_options.ts";
 import type { ImageConfig } from "./spec_builder.ts";
 
 /** A time that has not come (Go's zero time). */
@@ -145,17 +145,17 @@ function mountShape(paths: Paths, mount: Exclude<MountRequest, { type: "tmpfs" }
 }
 
 function configShape({ options, labels, id, image }: ContainerRecord, from: ImageConfig): object {
-  const isAttached = options.stdinOnce === true;
+  const isAttached = (stream: StreamKind) => options.attach?.includes(stream) === true;
   return {
     Hostname: options.hostname ?? id.slice(0, 12),
     Domainname: options.domainname ?? "",
     User: options.user ?? from.User ?? "",
-    AttachStdin: isAttached,
-    AttachStdout: false,
-    AttachStderr: false,
+    AttachStdin: isAttached("stdin"),
+    AttachStdout: isAttached("stdout"),
+    AttachStderr: isAttached("stderr"),
     Tty: options.tty,
     OpenStdin: options.interactive,
-    StdinOnce: isAttached,
+    StdinOnce: options.stdinOnce === true,
     Env: environment(options.env, from.Env ?? []),
     Cmd: options.args.length > 0 ? options.args : (from.Cmd ?? null),
     Image: image,

@@ -14,7 +14,7 @@ import {
   recordOf,
 } from "./lifecycle_process.ts";
 import { awaitRemoval } from "./ownership.ts";
-import { toResources } from "./resource_options.ts";
+import { toBlockIo, toResources } from "./resource_options.ts";
 import type { RestartPolicy } from "./restart_policy.ts";
 import type { ResourceRequest } from "./run_options.ts";
 
@@ -96,7 +96,7 @@ function changed(
   swapIsCounted: boolean,
 ): Resources {
   const sum = request.memory === undefined || memorySwap === undefined ? {} : { memorySwap };
-  return toResources({ ...sum, ...request }, () => swapIsCounted);
+  return { ...toResources({ ...sum, ...request }, () => swapIsCounted), ...toBlockIo(request) };
 }
 
 /**

@@ -153,8 +153,14 @@ function readEntry(line: string): Entry | undefined {
 const attributes = ({ attrs = {} }: Entry): string =>
   Object.entries(attrs)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map((pair) => pair.map(encodeURIComponent).join("="))
+    .map((pair) => pair.map(queryEscape).join("="))
     .join(",");
+
+/** As Go's url.QueryEscape. */
+const queryEscape = (text: string): string =>
+  encodeURIComponent(text.toWellFormed())
+    .replaceAll("%20", "+")
+    .replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** undefined for what is none: a line that was written when the machine went down, for instance. */
 function parseEntry(line: string): Entry | undefined {

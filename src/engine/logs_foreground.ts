@@ -11,10 +11,10 @@ export class ForegroundLog {
   #sink: LogSink | undefined;
 
   /** @param path of the newest file */
-  constructor(path: string, request: LogRequest = DEFAULT_LOG) {
+  constructor(path: string, request: LogRequest = DEFAULT_LOG, attributes?: string) {
     this.#path = path;
     this.#attempt(() => {
-      this.#sink = openLog(path, request);
+      this.#sink = openLog(path, request, attributes);
       return true;
     });
   }

@@ -32,9 +32,13 @@ export interface LogSink {
   close(): void;
 }
 
-/** Opens a container's log. @param path of the newest file */
-export function openLog(path: string, request: LogRequest): LogSink {
-  return request.driver === "none" ? NOTHING : new JsonLog(path, request);
+/**
+ * Opens a container's log.
+ * @param path of the newest file
+ * @param attributes what each line has besides: an object of JSON
+ */
+export function openLog(path: string, request: LogRequest, attributes?: string): LogSink {
+  return request.driver === "none" ? NOTHING : new JsonLog(path, request, attributes);
 }
 
 const NOTHING: LogSink = {
@@ -48,6 +52,9 @@ class JsonLog implements LogSink {
   readonly #path: string;
   readonly #maxSize: number;
   readonly #maxFile: number;
+  /** characters that are kept while nothing can be written; without, the container waits */
+  readonly #buffer: number | undefined;
+  readonly #attributes: string;
   #fd: number;
   #size: number;
   /** Entries that are to be written. */
@@ -58,8 +65,10 @@ class JsonLog implements LogSink {
     stderr: new Uint8Array(0),
   };
 
-  constructor(path: string, { maxSize, maxFile }: LogRequest) {
+  constructor(path: string, { maxSize, maxFile, buffer }: LogRequest, attributes?: string) {
     this.#path = path;
+    this.#buffer = buffer;
+    this.#attributes = attributes === undefined ? "" : `,"attrs":${attributes}`;
     this.#maxSize = maxSize;
     this.#maxFile = maxFile;
     this.#fd = openForAppending(path);
@@ -92,7 +101,7 @@ class JsonLog implements LogSink {
   }
 
   #enqueue(stream: StreamName, bytes: Uint8Array): void {
-    const tail = `,"stream":"${stream}","time":"${new Date().toISOString()}"}\n`;
+    const tail = `,"stream":"${stream}"${this.#attributes},"time":"${new Date().toISOString()}"}\n`;
     const push = (line: string) => this.#queue.push(`{"log":${JSON.stringify(line)}${tail}`);
     for (const piece of shortPieces(bytes)) {
       const text = decodeBytes(piece);
@@ -117,11 +126,19 @@ class JsonLog implements LogSink {
     } catch (error) {
       // Room may be made: until then the container waits, as for any reader that does not read.
       if (!isErrno(error, "ENOSPC", "EDQUOT", "EFBIG", "EIO")) throw error;
-      return false;
+      return this.#buffer !== undefined;
     } finally {
       this.#queue = written === this.#queue.length ? [] : this.#queue.slice(written);
+      if (this.#buffer !== undefined) this.#dropOldest(this.#buffer);
     }
     return true;
+  }
+
+  #dropOldest(buffer: number): void {
+    let length = this.#queue.reduce((sum, line) => sum + line.length, 0);
+    let at = 0;
+    while (length > buffer && at < this.#queue.length) length -= this.#queue[at++]?.length ?? 0;
+    if (at > 0) this.#queue = this.#queue.slice(at);
   }
 
   /** Entries until the file is full: as many as go into it. */

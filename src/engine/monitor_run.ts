@@ -3,7 +3,7 @@ import { MydockerError } from "../errors.ts";
 import { explainOpenFiles } from "../runtime/rlimits.ts";
 import { frameJson, type StartFailure, TAG } from "./attach_protocol.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
-import type { CreatedContainer } from "./create.ts";
+import { type CreatedContainer, logAttributesOf } from "./create.ts";
 import type { HealthMonitor } from "./health_monitor.ts";
 import { ownCapabilities } from "./host_facts.ts";
 import { announce, cleanUp, exitOf, recordExit } from "./lifecycle.ts";
@@ -46,7 +46,8 @@ export async function startRun(
   try {
     const { id, options } = container.record;
     const seccomp = await chooseSeccomp(options, ownCapabilities());
-    const log = openLog(container.store.logPath(id), options.log ?? DEFAULT_LOG);
+    const path = container.store.logPath(id);
+    const log = openLog(path, options.log ?? DEFAULT_LOG, await logAttributesOf(container));
     const running = await startContainer(container, undo, UNINTERRUPTED, seccomp);
     const startedAt = new Date().toISOString();
     if (!options.remove) container.keep();

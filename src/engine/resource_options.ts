@@ -23,6 +23,8 @@ export function toResources(request: ResourceRequest, countsSwap: () => boolean)
     ...(request.cpuShares === undefined ? {} : { shares: request.cpuShares }),
     ...(request.cpuQuota === undefined ? {} : { quota: request.cpuQuota }),
     ...(request.cpuPeriod === undefined ? {} : { period: request.cpuPeriod }),
+    ...(request.cpuRtRuntime === undefined ? {} : { realtimeRuntime: request.cpuRtRuntime }),
+    ...(request.cpuRtPeriod === undefined ? {} : { realtimePeriod: request.cpuRtPeriod }),
     ...(request.cpus === undefined
       ? {}
       : { quota: Math.round(request.cpus * PERIOD), period: PERIOD }),

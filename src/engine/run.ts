@@ -1,11 +1,11 @@
 /** `run`: from options to a container that has run in the foreground. */
 
-import { MydockerError } from "../errors.ts";
+import { ClientError, MydockerError } from "../errors.ts";
 import { defaultSignal, SIGNALS, umask } from "../linux/process.ts";
 import { isTerminal } from "../linux/tty.ts";
 import { statePaths } from "../paths.ts";
 import { explainOpenFiles } from "../runtime/rlimits.ts";
-import { type CreatedContainer, createContainer } from "./create.ts";
+import { type CreatedContainer, createContainer, logAttributesOf } from "./create.ts";
 import { recordContainerEvent } from "./events.ts";
 import { type ForegroundEnd, superviseForeground } from "./foreground.ts";
 import { ownCapabilities } from "./host_facts.ts";
@@ -27,13 +27,18 @@ import { withImage } from "./with_image.ts";
  * @returns the exit code of its first process, or 128 and the number of the signal that ended it
  * @throws {MydockerError} with exit code 125, 126 or 127 when it could not be started
  */
-export async function runContainer(options: RunOptions): Promise<number> {
+export async function runContainer(
+  options: RunOptions,
+  { detachKeys }: { readonly detachKeys?: string } = {},
+): Promise<number> {
   const undo = new DisposableStack();
   try {
-    const exitCode = needsResolver(options) ? undefined : await runUntilItEnds(options, undo);
-    if (exitCode !== undefined) return exitCode;
-    const { runAttached } = await import("./attach.ts");
-    return await runAttached(statePaths(), options);
+    const attached = async () => {
+      const { runAttached } = await import("./attach.ts");
+      return await runAttached(statePaths(), options, detachKeys);
+    };
+    if (needsMonitor(options, detachKeys)) return await withImage(options, attached);
+    return (await runUntilItEnds(options, undo)) ?? (await attached());
   } catch (cause) {
     const message = explainOpenFiles(cause);
     throw message === undefined ? cause : new MydockerError(message, { exitCode: 125, cause });
@@ -42,13 +47,22 @@ export async function runContainer(options: RunOptions): Promise<number> {
   }
 }
 
+/** What outlives its caller has a monitor, and what is to be started again, or asks for names. */
+function needsMonitor(options: RunOptions, detachKeys: string | undefined): boolean {
+  const { attach, interactive, restart } = options;
+  if (restart !== undefined && restart.name !== "no") return true;
+  if (needsResolver(options)) return true;
+  if (interactive && detachKeys) return true;
+  return attach?.length === 1 && attach[0] === "stdin";
+}
+
 /** @returns undefined, and nothing is done, for a container that needs a monitor: something has to probe its health */
 async function runUntilItEnds(
   options: RunOptions,
   undo: DisposableStack,
 ): Promise<number | undefined> {
   if (options.tty && options.interactive && !isTerminal(0)) {
-    throw new MydockerError("the input device is not a TTY", { exitCode: 125 });
+    throw new ClientError("the input device is not a TTY");
   }
   umask(0o022); // what is made for the container is not the caller's to restrict
   defaultSignal(SIGNALS.SIGCHLD); // ignored, children would be gone before they are waited for
@@ -84,9 +98,14 @@ async function runUntilItEnds(
 }
 
 /** With --rm nobody could read it. */
-async function openLogOf({ store, record }: CreatedContainer): Promise<ForegroundLog> {
+async function openLogOf(container: CreatedContainer): Promise<ForegroundLog> {
   const { ForegroundLog } = await import("./logs_foreground.ts");
-  return new ForegroundLog(store.logPath(record.id), record.options.log);
+  const { store, record } = container;
+  return new ForegroundLog(
+    store.logPath(record.id),
+    record.options.log,
+    await logAttributesOf(container),
+  );
 }
 
 async function supervise(
@@ -100,6 +119,7 @@ async function supervise(
     started: running,
     ...(running.pipes === undefined ? {} : { pipes: running.pipes }),
     interactive: options.interactive,
+    ...(options.attach === undefined ? {} : { attach: options.attach }),
     ...(log === undefined ? {} : { log }),
     signals,
     proxySignals: options.sigProxy,

@@ -117,9 +117,14 @@ export interface ResourceRequest {
   readonly cpuQuota?: number;
   /** microseconds */
   readonly cpuPeriod?: number;
+  /** microseconds of each `cpuRtPeriod`, likewise, that its real-time processes may use */
+  readonly cpuRtRuntime?: number;
+  readonly cpuRtPeriod?: number;
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;
   readonly pidsLimit?: number;
+  /** bytes; only on record: kernels have no such limit any more */
+  readonly kernelMemory?: number;
   /** 0–100 */
   readonly memorySwappiness?: number;
   readonly oomKillDisable?: boolean;
@@ -136,14 +141,33 @@ export interface ResourceRequest {
 /** `--security-opt seccomp=…`: a profile is the text of its file, in Docker's form or the OCI specification's. */
 export type SeccompRequest = "unconfined" | "builtin" | { readonly profile: string };
 
+/** What else a log has of each line: what of the container's labels and environment, and a tag. */
+export interface LogAttributes {
+  readonly labels: readonly string[];
+  readonly env: readonly string[];
+  /** regular expressions, which Docker searches for */
+  readonly labelsRegex?: string;
+  readonly envRegex?: string;
+  /** text with fields, as in `{{.Name}}/{{.ID}}` */
+  readonly tag?: string;
+}
+
 /** `--log-driver` and `--log-opt`. */
 export interface LogRequest {
   readonly driver: "json-file" | "none";
+  /** as typed */
+  readonly options?: Readonly<Record<string, string>>;
+  readonly attributes?: LogAttributes;
+  /** `mode=non-blocking`: so many bytes are kept while nothing can be written, and what is older is lost */
+  readonly buffer?: number;
   /** bytes after which a new file is begun */
   readonly maxSize: number;
   /** how many files are kept, the newest included */
   readonly maxFile: number;
 }
+
+/** A stream that the caller of `run` is attached to. */
+export type StreamKind = "stdin" | "stdout" | "stderr";
 
 /** The options of `run`, none of them looked up or checked against the machine. */
 export interface RunOptions {
@@ -184,6 +208,7 @@ export interface RunOptions {
   /** `NAME=value`, from `--env-file` and then `-e`, later ones win; `NAME` alone removes the image's variable */
   readonly env: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly mounts: readonly MountRequest[];
   /** `--volumes-from`: containers whose mounts this one has as well; once it is made they are among `mounts` */
   readonly volumesFrom?: readonly { readonly container: string; readonly readonly?: boolean }[];
@@ -228,6 +253,8 @@ export interface RunOptions {
   readonly log?: LogRequest;
   /** Standard input is closed for good when the first who is attached to it closes theirs. */
   readonly stdinOnce?: boolean;
+  /** What the caller is attached to; nothing, with `-d`, when absent. */
+  readonly attach?: readonly StreamKind[];
   /** forward signals to the container's first process; Docker's default is true */
   readonly sigProxy: boolean;
   /** `--cidfile`: an absolute path of the host, where nothing was yet; gets the container's id */

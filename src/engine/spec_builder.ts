@@ -107,7 +107,7 @@ export function buildSpec(request: SpecRequest): Spec {
     ...(options.domainname === undefined ? {} : { domainname: options.domainname }),
     mounts: buildMounts(request),
     hooks: {},
-    annotations: {},
+    annotations: options.annotations ?? {},
     linux: {
       namespaces: buildNamespaces(request),
       uidMappings: request.ids === undefined ? [] : [request.ids.uid],

@@ -39,6 +39,7 @@ async function again(name: string): Promise<object> {
 }
 
 const every: readonly string[] = [
+  ...["--annotation", "a.b=c d", "--log-opt", "tag={{.Name}} x", "--log-opt", "labels=a"],
   ...["--cap-add", "NET_ADMIN", "--cap-drop", "MKNOD", "--cgroupns", "private", "--cpus", "0.5"],
   ...["--cpu-shares", "512", "--cpuset-cpus", "0", "--device", "/dev/null:/dev/nil:r"],
   ...["--device-cgroup-rule", "c 1:* rw", "--domainname", "example.org", "--entrypoint", "sleep"],

@@ -234,6 +234,7 @@ describe("inspect", () => {
       State: { ...of.State, Pid: 0, StartedAt: "" },
       HostConfig: {
         ...of.HostConfig,
+        Binds: of.HostConfig.Binds.toSorted(), // Docker's come in any order
         ...{ Runtime: "", CgroupParent: "", CgroupPath: "" },
         // These are each release's own.
         CapAdd: of.HostConfig.CapAdd.map((name: string) => name.replace("CAP_", "")),
@@ -259,6 +260,63 @@ describe("inspect", () => {
     const { out } = await engine.call(["inspect", "--type", "image", "-f", "{{.Os}}", IMAGE]);
     expect(out).toBe("linux");
     expect(JSON.parse((await engine.call(["inspect", "up", IMAGE])).out)).toHaveLength(2);
+  });
+});
+
+describe("run", () => {
+  const command = ["sh", "-c", "echo out; echo err >&2; exit 3"];
+  const fields =
+    "{{.Config.AttachStdin}} {{.Config.AttachStdout}} {{.Config.AttachStderr}} {{.Config.StdinOnce}}";
+  for (const chosen of [[], ["-a", "stdout"], ["-a", "STDERR"], ["-i"], ["-i", "-a", "stdout"]]) {
+    testIf(requirements, `shows what it is attached to: ${chosen.join(" ")}`, async () => {
+      const call = ["run", "--network", "none", ...chosen, "--name", "part", IMAGE, ...command];
+      const ours = await engine.call(call);
+      const docker = await dockerd.docker(call);
+      expect([ours.exitCode, ours.out, ours.err]).toEqual([3, docker.out, docker.err]);
+      const inspect = ["inspect", "-f", fields, "part"];
+      expect((await engine.call(inspect)).out).toBe((await dockerd.docker(inspect)).out);
+      expect((await engine.call(["logs", "part"])).out).toBe("out"); // whoever saw it
+      await both("rm", "part");
+    });
+  }
+
+  testIf(requirements, "-a stdin leaves with the end of the input, and shows the id", async () => {
+    const call = ["run", "--network", "none", "-i", "-a", "stdin", "--name", "fed", IMAGE, "cat"];
+    for (const run of [engine.call.bind(engine), dockerd.docker.bind(dockerd)]) {
+      const { exitCode, out } = await run(call, { stdin: "text\n" });
+      expect([exitCode, out]).toEqual([0, expect.stringMatching(/^[0-9a-f]{64}$/)]);
+      expect((await run(["wait", "fed"])).out).toBe("0");
+      expect((await run(["logs", "fed"])).out).toBe("text");
+    }
+    await both("rm", "fed");
+  });
+
+  testIf(requirements, "logs labels, variables and a tag with each line", async () => {
+    const call = [
+      ...["run", "--network", "none", "--name", "tagged", "-l", "tier=a b&c", "-l", "other=1"],
+      ...["-e", "ONE=1", "-e", "TWO='2'", "--log-opt", "labels=tier,none", "--log-opt", "env=TWO"],
+      ...["--log-opt", "env-regex=^O", "--log-opt", "tag={{.Name}} {{ .ImageName}}", IMAGE],
+    ];
+    await both(...call, "echo", "text");
+    const details = ["logs", "--details", "tagged"];
+    const docker = await dockerd.docker(details);
+    expect((await engine.call(details)).out).toBe(docker.out);
+    expect(docker.out).toContain("tag=tagged+busybox%3Atest");
+    const config = ["inspect", "-f", "{{json .HostConfig.LogConfig}}", "tagged"];
+    expect((await engine.call(config)).out).toBe((await dockerd.docker(config)).out);
+    await both("rm", "tagged");
+  });
+
+  testIf(requirements, "takes options of other systems by their only value", async () => {
+    const call = ["--network", "none", "--isolation", "default", "--disable-content-trust"];
+    await both("run", "--rm", ...call, IMAGE, "true");
+    for (const run of [engine.call.bind(engine), dockerd.docker.bind(dockerd)]) {
+      const made = await run(["create", "--kernel-memory", "64m", "--name", "kernel", IMAGE]);
+      expect([made.exitCode, made.err]).toEqual([0, expect.stringMatching(/warning: /i)]);
+      const limit = await run(["inspect", "-f", "{{.HostConfig.KernelMemory}}", "kernel"]);
+      expect(limit.out).toBe("67108864");
+    }
+    await both("rm", "kernel");
   });
 });
 
@@ -306,6 +364,31 @@ describe("bad input", () => {
     ["attach", "still"],
     ["top", "done"],
     ["stop", "-t", "soon", "up"],
+    ["run", "-it", IMAGE, "true"],
+    ["run", "-d", "-a", "stdout", IMAGE, "true"],
+    ["run", "-a", "nonsense", IMAGE, "true"],
+    ["run", "--isolation", "process", IMAGE, "true"],
+    ["run", "--runtime", "nonsense", IMAGE, "true"],
+    ["run", "--storage-opt", "size=1G", IMAGE, "true"],
+    ["run", "--storage-opt", "size", IMAGE, "true"],
+    ["run", "--kernel-memory", "1k", IMAGE, "true"],
+    ["run", "--cpu-rt-period", "1000", "--cpu-rt-runtime", "2000", IMAGE, "true"],
+    ["run", "--log-driver", "none", "--log-opt", "tag=x", IMAGE, "true"],
+    ["run", "--log-opt", "nonsense=1", IMAGE, "true"],
+    ["run", "--log-opt", "mode=nonsense", IMAGE, "true"],
+    ["run", "--log-opt", "max-buffer-size=1m", IMAGE, "true"],
+    ["run", "--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=x", IMAGE, "true"],
+    ["ps", "-f", "name=nobody", "--format", "{{.Nothing}}"],
+    ["ps", "--format", "{{nothing .}}"],
+    ["inspect", "-f", "{{.Name", "up"],
+    ["inspect", "-f", "{{.Name", "nobody"],
+    ["volume", "inspect", "-f", "{{", "stock"],
+    ["image", "inspect", "-f", "{{", IMAGE],
+    ["version", "-f", "{{"],
+    ["info", "-f", "{{"],
+    ["events", "--until", "0s", "--format", "{{"],
+    ["volume", "ls", "--format", "{{"],
+    ["images", "--format", "{{"],
     ["run", "--rm", "--restart", "always", IMAGE, "true"],
     ["run", "--restart", "sometimes", IMAGE, "true"],
     ["run", "--restart", "always:3", IMAGE, "true"],

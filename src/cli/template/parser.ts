@@ -1,4 +1,5 @@
 /** Makes a tree of a Go template's pieces. */
+import { FUNCTIONS } from "./functions.ts";
 import { cut, type Token, templateError } from "./lexer.ts";
 
 /** A part of a template. */
@@ -111,6 +112,8 @@ function readOperand(token: Token, reader: Reader): Operand {
     case "literal":
       return { base: token, fields: [] };
     case "word":
+      if (!Object.hasOwn(FUNCTIONS, token.text))
+        throw templateError(`function ${JSON.stringify(token.text)} not defined`);
       return { base: { kind: "function", name: token.text }, fields: [] };
     case "field":
       return { base: { kind: "dot" }, fields: [token.text, ...readFields(reader)] };

@@ -5,7 +5,12 @@ import { LATER_RUN_OPTIONS, RUN_OPTIONS } from "../../run_table.ts";
 import { parseContainerName } from "../../values/identity.ts";
 import { readLate } from "../../values/read_late.ts";
 
-const { detach: _detach, "sig-proxy": _sigProxy, ...CREATE_OPTIONS } = RUN_OPTIONS;
+const {
+  detach: _detach,
+  "detach-keys": _detachKeys,
+  "sig-proxy": _sigProxy,
+  ...CREATE_OPTIONS
+} = RUN_OPTIONS;
 
 const readName = readLate(parseContainerName);
 
@@ -24,7 +29,10 @@ export const command = defineCommand({
   rules: { stopAtPositional: true, later: LATER_RUN_OPTIONS },
   failureCode: 1,
   async run(input) {
-    const values = { ...input.values, detach: false, "sig-proxy": true };
+    const values = {
+      ...input.values,
+      ...{ detach: false, "detach-keys": undefined, "sig-proxy": true },
+    };
     const options = composeRunOptions({ ...input, values });
     requireRoot("mydocker create");
     if (options.ports !== undefined && options.network !== "host") {

@@ -5,7 +5,7 @@ import {
   CONTAINER_SIZE_FORMAT,
   containerRow,
 } from "../../container_rows.ts";
-import { formatRows, tableFormat } from "../../format.ts";
+import { checkFields, formatRows, tableFormat } from "../../format.ts";
 import { print } from "../../output.ts";
 import { parseFilter } from "../../values/filter.ts";
 import { parseInteger } from "../../values/number.ts";
@@ -73,6 +73,7 @@ export const command = defineCommand({
     );
     const usual = values.size ? CONTAINER_SIZE_FORMAT : CONTAINER_FORMAT;
     const chosen = values.quiet && isUsual ? "{{.ID}}" : tableFormat(format, usual);
+    if (rows.length === 0) checkFields(chosen, CONTAINER_HEADINGS);
     await print(formatRows(chosen, rows, CONTAINER_HEADINGS));
   },
 });

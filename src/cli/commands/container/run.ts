@@ -1,4 +1,5 @@
 import { defineCommand, requireRoot } from "../../command.ts";
+import { defined } from "../../defined.ts";
 import { print } from "../../output.ts";
 import { composeRunOptions } from "../../run_options.ts";
 import { LATER_RUN_OPTIONS, RUN_OPTIONS } from "../../run_table.ts";
@@ -21,15 +22,9 @@ export const command = defineCommand({
       const { warnOfFirewall } = await import("../../../engine/network_warning.ts");
       warnOfFirewall(options.ports);
     }
-    const isRestarted = options.restart !== undefined && options.restart.name !== "no";
-    if (isRestarted && !input.values.detach) {
-      const { runAttached } = await import("../../../engine/attach.ts");
-      const { statePaths } = await import("../../../paths.ts");
-      return await runAttached(statePaths(), options);
-    }
     if (!input.values.detach) {
       const { runContainer } = await import("../../../engine/run.ts");
-      return await runContainer(options);
+      return await runContainer(options, defined({ detachKeys: input.values["detach-keys"] }));
     }
     const { startMonitor } = await import("../../../engine/monitor_request.ts");
     const { withImage } = await import("../../../engine/with_image.ts");

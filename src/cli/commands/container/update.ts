@@ -1,5 +1,6 @@
 import { MydockerError } from "../../../errors.ts";
 import { defineCommand, requireRoot } from "../../command.ts";
+import { defined } from "../../defined.ts";
 import { forEachArgument } from "../../each.ts";
 import { print } from "../../output.ts";
 import { reportError } from "../../report.ts";
@@ -11,12 +12,16 @@ import { parseRestart } from "../../values/restart.ts";
 /** `mydocker update`. */
 export const command = defineCommand({
   options: {
+    "blkio-weight": RUN_OPTIONS["blkio-weight"],
     "cpu-period": RUN_OPTIONS["cpu-period"],
     "cpu-quota": RUN_OPTIONS["cpu-quota"],
+    "cpu-rt-period": RUN_OPTIONS["cpu-rt-period"],
+    "cpu-rt-runtime": RUN_OPTIONS["cpu-rt-runtime"],
     "cpu-shares": RUN_OPTIONS["cpu-shares"],
     cpus: RUN_OPTIONS.cpus,
     "cpuset-cpus": RUN_OPTIONS["cpuset-cpus"],
     "cpuset-mems": RUN_OPTIONS["cpuset-mems"],
+    "kernel-memory": RUN_OPTIONS["kernel-memory"],
     memory: RUN_OPTIONS.memory,
     "memory-reservation": RUN_OPTIONS["memory-reservation"],
     "memory-swap": RUN_OPTIONS["memory-swap"],
@@ -36,9 +41,6 @@ export const command = defineCommand({
     max: Number.POSITIVE_INFINITY,
     complete: "container",
   },
-  rules: {
-    later: { "blkio-weight": "", "cpu-rt-period": "", "cpu-rt-runtime": "", "kernel-memory": "" },
-  },
   async run({ values, positionals }) {
     const { publish, ...others } = values;
     const isNothing = Object.values(others).every((value) => value === undefined);
@@ -50,7 +52,10 @@ export const command = defineCommand({
       ...others,
       "pids-limit": values["pids-limit"] === 0 ? -1 : values["pids-limit"],
     };
-    const resources = composeResources(limits, navigator.hardwareConcurrency, { isChange: true });
+    const resources = {
+      ...composeResources(limits, navigator.hardwareConcurrency, { isChange: true }),
+      ...defined({ blkioWeight: values["blkio-weight"] || undefined }),
+    };
     const restart = values.restart === undefined ? {} : { restart: parseRestart(values.restart) };
     requireRoot("mydocker update");
     const { updateContainer } = await import("../../../engine/lifecycle_update.ts");

@@ -38,6 +38,10 @@ export const command = defineCommand({
   positionals: { usage: "", min: 0, max: 0 },
   async run({ values: { filter, format, since, until } }) {
     requireRoot("mydocker events");
+    if (format !== undefined) {
+      const { checkFormat } = await import("../../format.ts");
+      checkFormat(format);
+    }
     const { eventLine, formatEvent } = await import("../../event_text.ts");
     const { showEvents } = await import("../../../engine/events_reader.ts");
     const { statePaths } = await import("../../../paths.ts");

@@ -1,5 +1,5 @@
 import { defineCommand, requireRoot } from "../../command.ts";
-import { formatObject } from "../../format.ts";
+import { checkFormat, formatObject } from "../../format.ts";
 import { infoText } from "../../info_text.ts";
 import { print } from "../../output.ts";
 import { versionInfo } from "../../version_text.ts";
@@ -20,6 +20,7 @@ export const command = defineCommand({
     requireRoot("mydocker info");
     const { systemInfo } = await import("../../../engine/info.ts");
     const { statePaths } = await import("../../../paths.ts");
+    checkFormat(values.format);
     const { Version, Arch } = versionInfo();
     const info = { ...systemInfo(statePaths()), ServerVersion: Version, Architecture: Arch };
     await print(values.format === undefined ? infoText(info) : formatObject(values.format, info));

@@ -16,7 +16,8 @@ export const command = defineCommand({
   positionals: { usage: "", min: 0, max: 0 },
   async run({ values }) {
     if (values.format === undefined) return void (await print(versionText()));
-    const { formatObject } = await import("../../format.ts");
+    const { checkFormat, formatObject } = await import("../../format.ts");
+    checkFormat(values.format);
     return void (await print(formatObject(values.format, { Client: versionInfo() })));
   },
 });
