@@ -17,6 +17,7 @@ import {
   signalCharacters,
 } from "../linux/tty.ts";
 import { log } from "../log.ts";
+import type { PortDoor } from "../network/door.ts";
 import type { Started } from "../runtime/launch.ts";
 import { CallerStreams } from "./caller_streams.ts";
 import type { ForegroundLog } from "./logs_foreground.ts";
@@ -58,6 +59,8 @@ export interface ForegroundOptions {
   readonly killRest: () => void;
   /** Gets the output, too. */
   readonly log?: ForegroundLog;
+  /** Who comes to its published ports. */
+  readonly door?: PortDoor;
 }
 
 /** How a container in the foreground ended. */
@@ -168,7 +171,11 @@ class ForegroundSession {
     const leftover = pidfd === undefined && this.#options.pipes !== undefined;
     const now = leftover && interests.some(({ events }) => events === POLLIN);
     const terminals = this.#terminals.map((fd) => ({ fd, events: 0, revents: 0 }));
-    poll([process, loop, ...interests, ...terminals], now ? 0 : this.#timeout(loop.fd === -1));
+    const { door } = this.#options;
+    const visitors = door?.entries() ?? [];
+    const timeout = now ? 0 : this.#timeout(loop.fd === -1, door?.patience);
+    poll([process, loop, ...interests, ...terminals, ...visitors], timeout);
+    door?.step(visitors);
     for (const [index, { revents, events }] of interests.entries()) {
       if (revents !== 0 || (leftover && events === POLLIN)) (pumps[index] as Pump).step();
     }
@@ -181,10 +188,10 @@ class ForegroundSession {
     return { ended: process.revents !== 0, loopReady: loop.fd === -1 || loop.revents !== 0 };
   }
 
-  #timeout(looking: boolean): number {
-    const left = this.#deadline === undefined ? -1 : Math.max(0, this.#deadline - Date.now());
-    if (!looking) return left;
-    return left === -1 ? FALLBACK_INTERVAL : Math.min(left, FALLBACK_INTERVAL);
+  #timeout(looking: boolean, patience = Number.POSITIVE_INFINITY): number {
+    const left = this.#deadline === undefined ? patience : Math.max(0, this.#deadline - Date.now());
+    const timeout = Math.min(left, patience, looking ? FALLBACK_INTERVAL : patience);
+    return timeout === Number.POSITIVE_INFINITY ? -1 : timeout;
   }
 
   /** The end of a terminal is its loss. */

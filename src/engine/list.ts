@@ -3,7 +3,7 @@ import { type CgroupLayout, readLayout } from "../cgroups/layout.ts";
 import { openCgroup } from "../cgroups/manager.ts";
 import { processStartTime } from "../linux/proc.ts";
 import { manyTextsReader } from "../linux/text_files.ts";
-import { type PublishedPort, readNetworks } from "../network/state.ts";
+import { openPorts, type PublishedPort, readNetworks } from "../network/state.ts";
 import type { Paths } from "../paths.ts";
 import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import { ContainerStore, DamagedContainerError } from "./container_store.ts";
@@ -212,7 +212,7 @@ function listed(paths: Paths, record: ContainerRecord, isRunning: boolean): List
   // Its record is nobody else's: it was just read.
   return Object.assign(record, {
     networks: names.map((each) => each.network),
-    ports: state?.ports ?? [],
+    ports: openPorts(state),
   });
 }
 

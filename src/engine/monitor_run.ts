@@ -64,7 +64,7 @@ export async function startRun(
         // biome-ignore lint/style/noCommonJs: as below
         const { publishOf } = require("./network_publish.ts") as NetworkPublish;
         try {
-          publishOf(container.paths, container.record.id, message);
+          if (running.door !== undefined) publishOf(running.door, message);
           return undefined;
         } catch (error) {
           return frameJson(TAG.failed, failureOf(error));

@@ -127,15 +127,19 @@ export class MonitorSession {
     const probe: PollEntry = health?.interest() ?? NO_PROBE;
     const resolver = this.#resolver;
     const questions = resolver?.entries() ?? [];
+    const { door } = this.#options.running;
+    const visitors = door?.entries() ?? [];
     const patience = Math.min(
       this.#logIsFull ? RETRY : NEVER,
       health?.patience ?? NEVER,
       resolver?.patience ?? NEVER,
+      door?.patience ?? NEVER,
     );
     const entries = [process, listener, input, probe, ...outputs, ...clients, ...questions];
-    poll(entries, patience === NEVER ? -1 : patience);
+    poll([...entries, ...visitors], patience === NEVER ? -1 : patience);
     health?.step(probe);
     resolver?.step(questions);
+    door?.step(visitors);
     if (this.#logIsFull) this.#logIsFull = !this.#options.log.flush();
     if (listener.revents !== 0) this.#accept();
     if (input.revents !== 0) this.#feed();

@@ -1,5 +1,6 @@
 /** `update -p`: ports of a container that are published after it was made. */
 import { MydockerError } from "../errors.ts";
+import type { PortDoor } from "../network/door.ts";
 import { publishLive } from "../network/live_ports.ts";
 import type { PortRequest } from "../network/ports.ts";
 import type { Paths } from "../paths.ts";
@@ -60,7 +61,7 @@ function keep(found: FoundContainer, { replace, ports }: PublishRequest): void {
 }
 
 /** What a monitor does when it is asked. */
-export function publishOf(paths: Paths, id: string, message: Uint8Array): void {
+export function publishOf(door: PortDoor, message: Uint8Array): void {
   const { replace, ports } = readJson<PublishRequest>(message);
-  publishLive(paths, id, ports, replace);
+  publishLive(ports, replace, door);
 }

@@ -1,5 +1,5 @@
 /** A container's networks in Docker's shape (api/swagger.yaml, NetworkSettings). */
-import { type Endpoint, type PublishedPort, readNetworks } from "../network/state.ts";
+import { type Endpoint, openPorts, type PublishedPort, readNetworks } from "../network/state.ts";
 import type { Paths } from "../paths.ts";
 import type { ContainerRecord } from "./container_record.ts";
 
@@ -20,7 +20,7 @@ export function networkSettings(paths: Paths, { id, options }: ContainerRecord):
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
-    Ports: portsShape(state?.ports ?? []),
+    Ports: portsShape(openPorts(state)),
     SandboxKey: "",
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,

@@ -121,6 +121,7 @@ async function supervise(
     interactive: options.interactive,
     ...(options.attach === undefined ? {} : { attach: options.attach }),
     ...(log === undefined ? {} : { log }),
+    ...(running.door === undefined ? {} : { door: running.door }),
     signals,
     proxySignals: options.sigProxy,
     // With --init the first process takes every signal, and passes it on.

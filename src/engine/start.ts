@@ -23,6 +23,7 @@ import { SIGNALS } from "../linux/process.ts";
 import { identify } from "../linux/process_identity.ts";
 import { getWindowSize } from "../linux/tty.ts";
 import { isNew } from "../namespaces/namespaces.ts";
+import type { PortDoor } from "../network/door.ts";
 import type { Resolver } from "../network/resolver.ts";
 import { bindBelow, holdBack, type MountOp, planRootfs } from "../rootfs/plan.ts";
 import type { InitPlan, RootSource } from "../runtime/init_plan.ts";
@@ -74,6 +75,8 @@ export interface RunningContainer extends Started {
   readonly pipes?: Pipes;
   /** on networks where containers have names */
   readonly resolver?: Resolver;
+  /** on networks of ours */
+  readonly door?: PortDoor;
 }
 
 /** Says which signal is to end a start. */
@@ -172,12 +175,13 @@ export async function startContainer(
   streams.move(); // ours stay open: they belong to whoever supervises the container
   if (rootFs.kind === "tree") close(rootFs.tree);
   if (theirs !== undefined) for (const fd of theirs) close(fd);
-  const resolver = network.connection?.resolver;
+  const { resolver, door } = network.connection ?? {};
   return {
     ...started,
     cgroup,
     ...(ours === undefined ? {} : { pipes: ours }),
     ...(resolver === undefined ? {} : { resolver }),
+    ...(door === undefined ? {} : { door }),
   };
 }
 

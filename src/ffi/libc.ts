@@ -279,6 +279,16 @@ const prototypes = {
   recvfrom: { args: ["i32", "ptr", ULONG, "i32", "ptr", "ptr"], returns: LONG },
   // ssize_t sendto(int sockfd, const void *buf, size_t len, int flags, const struct sockaddr *dest_addr, socklen_t addrlen);
   sendto: { args: ["i32", "ptr", ULONG, "i32", "ptr", "u32"], returns: LONG },
+  // int getsockopt(int sockfd, int level, int optname, void *optval, socklen_t *optlen);
+  getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+  // int shutdown(int sockfd, int how);
+  shutdown: { args: ["i32", "i32"], returns: "i32" },
+  // int epoll_create1(int flags);
+  epoll_create1: { args: ["i32"], returns: "i32" },
+  // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+  epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  // int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout);
+  epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
   // int clock_gettime(clockid_t clockid, struct timespec *tp);
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   // int ioctl(int fd, unsigned long request, void *arg);

@@ -23,6 +23,8 @@ export interface SocketAddress {
   /** 4 or 16 bytes */
   readonly address: Uint8Array;
   readonly port: number;
+  /** index of the device that a link-local address is of */
+  readonly scope?: number;
 }
 
 const sockaddrIn = defineStruct({
@@ -49,6 +51,15 @@ export function encodeSocketAddress({ address, port }: SocketAddress): Uint8Arra
   return encoded;
 }
 
+/** What {@link encodeSocketAddress} makes. */
+export function decodeSocketAddress(encoded: Uint8Array): SocketAddress {
+  const isIpv4 = sockaddrIn.get(encoded, "family") === AF_INET;
+  const { address: start, port: at } = (isIpv4 ? sockaddrIn : sockaddrIn6).offsets;
+  const port = ((encoded[at] as number) << 8) | (encoded[at + 1] as number);
+  const address = encoded.slice(start, start + (isIpv4 ? 4 : 16));
+  return isIpv4 ? { address, port } : { address, port, scope: sockaddrIn6.get(encoded, "scope") };
+}
+
 /** A socket for addresses of 4 or 16 bytes, close-on-exec; of IPv6 it takes no IPv4. */
 export function inetSocket(transport: Transport, length: number): number {
   const { type, protocol } = KINDS[transport];
@@ -72,6 +83,78 @@ export function inetSocket(transport: Transport, length: number): number {
     }
   }
   return fd;
+}
+
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_ERROR = 4;
+const SO_KEEPALIVE = 9;
+const SO_LINGER = 13;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const TCP_KEEPIDLE = 4;
+const TCP_KEEPINTVL = 5;
+
+function setOption(fd: number, level: number, option: number, ...values: number[]): void {
+  const bytes = new Uint8Array(new Int32Array(values).buffer);
+  const result = libc.setsockopt(fd, level, option, bytes, bytes.length);
+  check("setsockopt", () => ({ fd, level, option }), result);
+}
+
+/**
+ * A socket of TCP that listens, though connections to the port may have ended a moment ago: others that
+ * listen there are in its way.
+ * @returns its descriptor
+ */
+export function listenTcp(at: SocketAddress, backlog: number): number {
+  const fd = inetSocket("tcp", at.address.length);
+  const encoded = encodeSocketAddress(at);
+  try {
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    check("bind", () => ({ port: at.port }), libc.bind(fd, encoded, encoded.length));
+    listenInet(fd, backlog);
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** accept4(2), close-on-exec, for a connection that never waits; undefined when there is none (any more). */
+export function acceptInet(fd: number): { fd: number; client: SocketAddress } | undefined {
+  const address = new Uint8Array(LONGEST_ADDRESS);
+  const length = Uint8Array.of(LONGEST_ADDRESS, 0, 0, 0);
+  const result = libc.accept4(fd, address, length, SOCK_CLOEXEC | O.O_NONBLOCK);
+  return result < 0 ? undefined : { fd: result, client: decodeSocketAddress(address) };
+}
+
+/** What is sent is not held back, and a peer that has vanished is found out (tcp(7)). */
+export function promptly(fd: number): void {
+  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, 15);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
+}
+
+/** Closes a connection so that the other end sees that it was broken off. */
+export function reset(fd: number): void {
+  setOption(fd, SOL_SOCKET, SO_LINGER, 1, 0);
+  close(fd);
+}
+
+/** Whether a connection that was to be made is there (connect(2), EINPROGRESS). */
+export function isConnected(fd: number): boolean {
+  const value = new Uint8Array(4);
+  const length = Uint8Array.of(4, 0, 0, 0);
+  check("getsockopt", { fd }, libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length));
+  return value.every((byte) => byte === 0);
+}
+
+const SHUT_WR = 1;
+
+/** shutdown(2): nothing more is sent. */
+export function endSending(fd: number): void {
+  check("shutdown", { fd }, libc.shutdown(fd, SHUT_WR));
 }
 
 /** bind(2) of a new socket, which does not listen. Port 0 is a free one. @returns its descriptor */

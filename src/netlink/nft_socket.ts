@@ -27,6 +27,10 @@ const NFNL_MSG_BATCH_END = 0x11;
 /** struct nfgenmsg with NFNL_SUBSYS_NFTABLES as its resource, in network byte order. */
 const BATCH = Uint8Array.of(0, 0, 0, 10);
 
+/** Whether an error says that the kernel has no nf_tables, or not the part that was asked for. */
+export const lacksNftables = (error: unknown): boolean =>
+  isErrno(error, "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EAFNOSUPPORT", "EOPNOTSUPP");
+
 /** A socket of one network namespace: that which its maker was in. */
 export class NftSocket implements Disposable {
   readonly #fd = openNetlink(NETLINK_NETFILTER);

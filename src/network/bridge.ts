@@ -1,7 +1,6 @@
 /** A network's bridge on the host: made when it is first needed since the boot. */
 import { MydockerError } from "../errors.ts";
 import { SysError } from "../ffi/call.ts";
-import { ifExists, readFile, writeControl } from "../linux/file.ts";
 import { IFA_F_NODAD, newAddress, RT_SCOPE_UNIVERSE } from "../netlink/address.ts";
 import { parseIp } from "../netlink/ip_address.ts";
 import { deleteLink, IFF_UP, type Link, newLink, setLink } from "../netlink/link.ts";
@@ -9,6 +8,7 @@ import { NetlinkError } from "../netlink/message.ts";
 import type { RouteSocket } from "../netlink/route_socket.ts";
 import type { Paths } from "../paths.ts";
 import type { Firewall } from "./firewall.ts";
+import { parameter, setForwarding } from "./forwarding.ts";
 import type { Network } from "./network.ts";
 import { overlap, type Prefix, readPrefix, toNumber } from "./prefix.ts";
 import { hardwareAddress } from "./rules.ts";
@@ -51,7 +51,7 @@ function makeBridge(network: Network, socket: RouteSocket, firewall: Firewall): 
   checkRoutes(network, socket);
   firewall.addNetwork(network);
   try {
-    return build(network, socket);
+    return build(network, socket, firewall.isThere);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     const why = error instanceof NetlinkError ? error.reason : error.message;
@@ -66,8 +66,8 @@ function makeBridge(network: Network, socket: RouteSocket, firewall: Firewall): 
   }
 }
 
-function build(network: Network, socket: RouteSocket): Link {
-  const { link: name, subnets, ipv6, internal } = network;
+function build(network: Network, socket: RouteSocket, isFiltered: boolean): Link {
+  const { link: name, subnets, ipv6 } = network;
   const mtu = Number(network.options["com.docker.network.driver.mtu"] ?? Number.NaN);
   const [first] = subnets;
   socket.change(
@@ -79,13 +79,9 @@ function build(network: Network, socket: RouteSocket): Link {
     }),
   );
   const link = socket.link({ name }) as Link;
-  parameter(`ipv4/conf/${name}/route_localnet`, "1");
   parameter(`ipv6/conf/${name}/disable_ipv6`, ipv6 ? "0" : "1");
   parameter(`ipv6/conf/${name}/accept_ra`, "0");
-  if (!internal) {
-    parameter("ipv4/ip_forward", "1");
-    if (ipv6) parameter("ipv6/conf/all/forwarding", "1");
-  }
+  setForwarding(network, isFiltered);
   for (const { gateway, subnet } of subnets) {
     const local = parseIp(gateway);
     if (local === undefined) continue;
@@ -100,25 +96,6 @@ function build(network: Network, socket: RouteSocket): Link {
   }
   socket.change(setLink({ index: link.index }, { up: true }));
   return link;
-}
-
-/** Sets a kernel parameter of this network namespace unless it is so; a kernel without IPv6 has some not. */
-export function parameter(name: string, value: string): void {
-  const path = `/proc/sys/net/${name}`;
-  const present = ifExists(() => readFile(path));
-  if (present === undefined || present.trim() === value) return;
-  try {
-    writeControl(path, value);
-  } catch (cause) {
-    if (!(cause instanceof SysError)) throw cause;
-    throw new MydockerError(
-      `cannot set net.${name.replaceAll("/", ".")} to ${value}: ${cause.code}`,
-      {
-        exitCode: 125,
-        cause,
-      },
-    );
-  }
 }
 
 /** Docker's, so that one who gets an address again is known by the same hardware address. */

@@ -11,13 +11,15 @@ import { newRoute } from "../netlink/route.ts";
 import { RouteSocket } from "../netlink/route_socket.ts";
 import type { Paths } from "../paths.ts";
 import { leaseAny, leaseThis } from "./addresses.ts";
-import { macOf, openBridge, parameter } from "./bridge.ts";
+import { macOf, openBridge } from "./bridge.ts";
+import { PortDoor } from "./door.ts";
 import { Firewall, isOnBridge } from "./firewall.ts";
+import { parameter } from "./forwarding.ts";
 import { defaultNetwork } from "./make.ts";
 import { addNames } from "./names.ts";
 import { DEFAULT_NETWORK, hasNames, type Network } from "./network.ts";
 import { isRouted, parentDriver, plugChild, unplugChildren } from "./parent.ts";
-import { isAny, letGoOfAll, type PortRequest, type ReservedPort, reservePorts } from "./ports.ts";
+import { checkProxied, isAny, type PortRequest, type ReservedPort, reservePorts } from "./ports.ts";
 import { releaseNetworks } from "./release.ts";
 import { Resolver } from "./resolver.ts";
 import { hardwareAddress } from "./rules.ts";
@@ -70,6 +72,8 @@ export class Connection implements Disposable {
     state: ContainerNetworks,
     networks: readonly Network[],
     servers: ConnectionRequest["servers"],
+    /** the ports that are held for it, and who comes to them */
+    readonly door: PortDoor,
     undo: DisposableStack,
   ) {
     this.#servers = servers;
@@ -90,7 +94,8 @@ export class Connection implements Disposable {
     }
     const hasBridge = networks.some(({ driver }) => driver === "bridge");
     // As with Docker: what others reach without the host is not published.
-    const ports = hasBridge ? reservePorts(request.ports, undo) : [];
+    const door = new PortDoor(paths, request.id);
+    const ports = hasBridge ? reservePorts(request.ports, door, undo) : [];
     undo.defer(() => releaseNetworks(paths, request.id));
     const endpoints = networks.map((network, index) =>
       lease(paths, network, request, request.networks[index] as EndpointRequest, index),
@@ -104,7 +109,7 @@ export class Connection implements Disposable {
     };
     writeNetworks(paths, state);
     addNames(paths, request.id, endpoints);
-    return new Connection(paths, state, networks, request.servers, undo.move());
+    return new Connection(paths, state, networks, request.servers, door, undo.move());
   }
 
   /** What the container has. */
@@ -142,7 +147,10 @@ export class Connection implements Disposable {
         if (own !== undefined) socket.change(setHairpin(own.index, true));
       }
     }
-    if (this.#state.endpoints.some(isOnBridge)) openFirewall().admit(this.#state);
+    if (this.#state.endpoints.some(isOnBridge)) {
+      openFirewall().admit(this.#state);
+      if (!openFirewall().isThere) checkProxied(this.#state.ports);
+    }
     if (!this.#state.endpoints.every(isOnBridge)) this.#holdNamespace(pid);
     inNetworkNamespace(namespace, () => {
       using inside = new RouteSocket();
@@ -167,8 +175,9 @@ export class Connection implements Disposable {
 
   [Symbol.dispose](): void {
     this.#resolver?.[Symbol.dispose]();
+    this.door.shut();
     this.#undo.dispose();
-    letGoOfAll(); // those too that came later
+    this.door[Symbol.dispose](); // ports that came later, too: when no rule leads anywhere any more
   }
 }
 
@@ -235,29 +244,27 @@ function macFor({ driver }: Network, { mac }: EndpointRequest, ip = "0.0.0.0"): 
   throw refused("ipvlan interfaces do not support custom mac address assignment");
 }
 
-/** Where a port of the host leads: to the first network that has an address of its version. */
+/** What is known of a port of the host, before it is known where it leads. */
 export function publish(
   { request, hostPort, versions }: ReservedPort,
   endpoints: readonly Endpoint[],
 ): PublishedPort[] {
   const { protocol, port, hostIp } = request;
-  return versions.flatMap((version): PublishedPort[] => {
-    const found = endpoints
-      .filter(isOnBridge)
-      .find((each) => (version === 4 ? each.gateway : each.gateway6));
-    const ip = (version === 4 ? found?.ip : found?.ip6)?.replace(/\/.*/, "");
-    if (ip === undefined) return [];
-    return [
-      {
-        protocol,
-        version,
-        hostPort,
-        port,
-        ip,
-        ...(hostIp === undefined || isAny(hostIp) ? {} : { hostIp }),
-      },
-    ];
-  });
+  const where = hostIp === undefined || isAny(hostIp) ? {} : { hostIp };
+  return versions.map((version) =>
+    lead({ protocol, version, hostPort, port, ip: "", ...where }, endpoints),
+  );
+}
+
+/**
+ * Where a port of the host leads: to the first network that has an address of its version, or for IPv6
+ * to one of IPv4, by the proxy.
+ */
+export function lead(port: PublishedPort, endpoints: readonly Endpoint[]): PublishedPort {
+  const onBridges = endpoints.filter(isOnBridge);
+  const own6 = port.version === 6 ? onBridges.find(({ gateway6 }) => gateway6) : undefined;
+  const ip = own6?.ip6 ?? onBridges.find(({ gateway }) => gateway)?.ip;
+  return { ...port, ip: ip?.replace(/\/.*/, "") ?? "" };
 }
 
 /** Makes both sides of a connection: ours a port of the bridge, the other in the container. */

@@ -1,11 +1,13 @@
 /** Our firewall in the kernel: made when it is missing, told of networks and containers. */
 import { MydockerError } from "../errors.ts";
 import { SysError } from "../ffi/call.ts";
+import { statIfExists } from "../linux/file.ts";
 import { log } from "../log.ts";
 import type { NetlinkError, Request } from "../netlink/message.ts";
 import { addElement, deleteTable, newTable, removeElement } from "../netlink/nft_message.ts";
-import { NftSocket } from "../netlink/nft_socket.ts";
+import { lacksNftables, NftSocket } from "../netlink/nft_socket.ts";
 import type { Paths } from "../paths.ts";
+import { setForwarding } from "./forwarding.ts";
 import type { Network } from "./network.ts";
 import {
   bridgeTable,
@@ -58,25 +60,46 @@ function requestsFor(
   };
 }
 
+/** One warning is enough. */
+let hasWarned = false;
+
 /** The firewall of one installation. */
 export class Firewall implements Disposable {
-  readonly #socket: NftSocket;
+  /** undefined where the kernel has no nf_tables */
+  #socket: NftSocket | undefined;
   readonly #tables: Tables;
   /** Until we know better. */
   #hasBridgeTable = true;
 
-  /** @throws {MydockerError} where there is no nf_tables */
+  /** @throws {MydockerError} when it is not ours to use */
   constructor(readonly paths: Paths) {
     this.#tables = tablesOf(paths);
     try {
       this.#socket = new NftSocket();
     } catch (error) {
-      throw explain(error);
+      if (!lacksNftables(error)) throw explain(error);
+      this.#isMissing(error);
     }
   }
 
   [Symbol.dispose](): void {
-    this.#socket[Symbol.dispose]();
+    this.#socket?.[Symbol.dispose]();
+  }
+
+  /** Whether there is one: as far as is known, until something has been added. */
+  get isThere(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  #isMissing(error: unknown): void {
+    const why = error instanceof SysError ? ` (${error.code})` : "";
+    this.#socket?.[Symbol.dispose]();
+    this.#socket = undefined;
+    if (hasWarned) return;
+    hasWarned = true;
+    log.warn(
+      `this kernel has no nf_tables${why}: containers on bridges reach nothing outside of this host, can use each other's addresses, and their published ports are served by a proxy, so that every client has the gateway's address`,
+    );
   }
 
   /** Lets a network's bridge be one of ours. */
@@ -106,7 +129,7 @@ export class Firewall implements Disposable {
   /** Removes all of it. */
   removeAll(): void {
     for (const table of [this.#tables.inet, this.#tables.bridge]) {
-      this.#socket.commit([newTable(table), deleteTable(table)]);
+      this.#socket?.commit([newTable(table), deleteTable(table)]);
     }
   }
 
@@ -114,6 +137,7 @@ export class Firewall implements Disposable {
     if (requests.length === 0) return;
     const [error] = this.#try(requests);
     if (error === undefined) return;
+    if (lacksNftables(error)) return this.#isMissing(error);
     if (error.code !== "ENOENT") throw explain(error);
     // The first since the boot, or somebody has flushed the ruleset.
     this.rebuild();
@@ -125,11 +149,11 @@ export class Firewall implements Disposable {
     const possible = this.#hasBridgeTable
       ? requests
       : requests.filter(({ args }) => !isOfBridges(args));
-    return possible.length === 0 ? [] : this.#socket.tryCommit(possible);
+    return possible.length === 0 ? [] : (this.#socket?.tryCommit(possible) ?? []);
   }
 
   #removeEach(requests: readonly Request[]): void {
-    if (requests.length === 0) return;
+    if (requests.length === 0 || this.#socket === undefined) return;
     if (this.#socket.tryCommit(requests).length === 0) return;
     for (const request of requests) this.#socket.tryCommit([request]);
   }
@@ -139,14 +163,22 @@ export class Firewall implements Disposable {
     exclusively(this.paths, () => {
       const inUse = allNetworksInUse(this.paths);
       const all = inUse.map((state) => requestsFor(this.#tables, state, addElement));
-      const networks = allNetworks(this.paths).flatMap(networkElements);
-      const refused = this.#socket.tryCommit([
+      const networks = allNetworks(this.paths);
+      const socket = this.#socket;
+      if (socket === undefined) return;
+      const refused = socket.tryCommit([
         ...inetTable(this.#tables),
-        ...networks.map((element) => addElement(this.#tables.inet, element)),
+        ...networks
+          .flatMap(networkElements)
+          .map((element) => addElement(this.#tables.inet, element)),
         ...all.flatMap(({ inet }) => inet),
       ])[0];
+      // ENOENT: nf_tables is there, without what NAT needs.
+      if (refused !== undefined && (lacksNftables(refused) || refused.code === "ENOENT"))
+        return this.#isMissing(refused);
       if (refused !== undefined) throw explain(refused);
-      const without = this.#socket.tryCommit([
+      for (const network of networks) if (hasBridge(network)) setForwarding(network, true);
+      const without = socket.tryCommit([
         ...bridgeTable(this.#tables),
         ...all.flatMap(({ bridge }) => bridge),
       ])[0];
@@ -160,6 +192,9 @@ export class Firewall implements Disposable {
     });
   }
 }
+
+const hasBridge = ({ driver, link }: Network): boolean =>
+  driver === "bridge" && statIfExists(`/proc/sys/net/ipv4/conf/${link}`) !== undefined;
 
 const isOfBridges = (args: Request["args"]): boolean =>
   ["links", "sources4", "sources6"].includes(String(args["set"]));

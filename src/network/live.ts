@@ -12,6 +12,7 @@ import {
   defaultRoutes,
   type EndpointRequest,
   findNetwork,
+  lead,
   lease,
   linkName,
   MAX_NETWORKS,
@@ -26,6 +27,7 @@ import {
   dropLease,
   type Endpoint,
   exclusively,
+  type PublishedPort,
   readNetworks,
   writeNetworks,
 } from "./state.ts";
@@ -68,7 +70,12 @@ export function connectLive(
       );
     const index = freeIndex(before.endpoints, id);
     const endpoint = lease(paths, network, container, request, index);
-    const state = { ...before, endpoints: [...before.endpoints, endpoint] };
+    const endpoints = [...before.endpoints, endpoint];
+    const state = {
+      ...before,
+      endpoints,
+      ports: before.ports.map((port) => lead(port, endpoints)),
+    };
     writeNetworks(paths, state);
     try {
       using socket = new RouteSocket();
@@ -83,7 +90,9 @@ export function connectLive(
           );
           const own = before.ports.length > 0 ? socket.link({ name: endpoint.link }) : undefined;
           if (own !== undefined) socket.change(setHairpin(own.index, true));
-          firewall.admit({ endpoints: [endpoint], ports: [] });
+          const { gone, come } = moved(before, state);
+          firewall.dismiss({ endpoints: [], ports: gone });
+          firewall.admit({ endpoints: [endpoint], ports: come });
         } else plugChild(socket, network, endpoint, namespace);
         inNetworkNamespace(namespace, () => {
           using there = new RouteSocket();
@@ -117,6 +126,16 @@ export function disconnectLive(
   });
 }
 
+/** Published ports lead elsewhere once a container's networks have changed, as with Docker. */
+function moved(before: ContainerNetworks, after: ContainerNetworks) {
+  const differs = (others: readonly PublishedPort[]) => (port: PublishedPort, index: number) =>
+    port.ip !== others[index]?.ip;
+  return {
+    gone: before.ports.filter(differs(after.ports)),
+    come: after.ports.filter(differs(before.ports)),
+  };
+}
+
 function remove(
   paths: Paths,
   container: LiveContainer,
@@ -125,17 +144,14 @@ function remove(
 ): ContainerNetworks {
   const { id } = before;
   const own = [endpoint.ip, endpoint.ip6].map((ip) => ip?.replace(/\/.*/, ""));
-  const isOwn = ({ ip }: { readonly ip: string }): boolean => own.includes(ip);
   dropNames(paths, id, [endpoint]);
-  const ports = before.ports.filter(isOwn);
-  const rest = {
-    ...before,
-    endpoints: before.endpoints.filter(({ link }) => link !== endpoint.link),
-    ports: before.ports.filter((port) => !isOwn(port)),
-  };
+  const endpoints = before.endpoints.filter(({ link }) => link !== endpoint.link);
+  const rest = { ...before, endpoints, ports: before.ports.map((port) => lead(port, endpoints)) };
   if (isOnBridge(endpoint)) {
     using firewall = new Firewall(paths);
-    firewall.dismiss({ endpoints: [endpoint], ports });
+    const { gone, come } = moved(before, rest);
+    firewall.dismiss({ endpoints: [endpoint], ports: gone });
+    if (come.some(({ ip }) => ip !== "")) firewall.admit({ endpoints, ports: come });
     unplug([endpoint.link]);
   } else inside(container, (namespace) => unplugChildren([endpoint], namespace));
   for (const ip of own) if (ip !== undefined) dropLease(paths, endpoint.networkId, ip);

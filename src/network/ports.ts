@@ -7,8 +7,10 @@ import { MydockerError } from "../errors.ts";
 import { isErrno, SysError } from "../ffi/call.ts";
 import { errnoText } from "../ffi/errno.ts";
 import { close } from "../linux/fd.ts";
-import { bindInet, boundPort, type Transport } from "../linux/inet_socket.ts";
+import { bindInet, boundPort, listenTcp, type Transport } from "../linux/inet_socket.ts";
 import { parseIp } from "../netlink/ip_address.ts";
+import type { PortDoor } from "./door.ts";
+import type { Listener } from "./proxy_context.ts";
 import type { PublishedPort } from "./state.ts";
 
 /** `-p`: one port of the container. */
@@ -27,30 +29,28 @@ export interface ReservedPort {
   readonly hostPort: number;
   /** the versions of IP that it is ours in */
   readonly versions: readonly (4 | 6)[];
-  /** sockets that are bound to it, one for each version; none where the kernel lacks the protocol */
-  readonly sockets: readonly number[];
 }
 
 const ANY = { 4: new Uint8Array(4), 6: new Uint8Array(16) } as const;
+/** How many clients may wait for the proxy; the kernel's own limit is lower (net.core.somaxconn). */
+const BACKLOG = 4096;
 /** How often a port is looked for that is free in both versions of IP. */
 const ATTEMPTS = 100;
 
-/** Takes the ports. @param undo closes the sockets. @throws {MydockerError} for one that is in use */
+/** Takes the ports. @param undo gives them back. @throws {MydockerError} for one that is in use */
 export function reservePorts(
   requests: readonly PortRequest[],
+  door: PortDoor,
   undo: DisposableStack,
 ): ReservedPort[] {
   return requests.map((request) => {
-    const reserved = reservePort(request);
+    const { listeners, ...reserved } = reservePort(request);
     const name = nameOf({ ...request, hostPort: reserved.hostPort });
-    held.set(name, reserved.sockets);
-    undo.defer(() => letGo(name));
+    door.hold(name, listeners);
+    undo.defer(() => door.letGo(name));
     return reserved;
   });
 }
-
-/** Sockets of this process, by what they hold. */
-const held = new Map<string, readonly number[]>();
 
 const nameOf = (port: Pick<PortRequest, "protocol" | "hostIp"> & { readonly hostPort: number }) =>
   `${port.protocol} ${isAny(port.hostIp) ? "" : port.hostIp} ${port.hostPort}`;
@@ -59,22 +59,17 @@ const nameOf = (port: Pick<PortRequest, "protocol" | "hostIp"> & { readonly host
 export const isAny = (hostIp: string | undefined): boolean =>
   hostIp === undefined || hostIp === "0.0.0.0" || hostIp === "::";
 
-function letGo(name: string): void {
-  for (const socket of held.get(name) ?? []) close(socket);
-  held.delete(name);
-}
-
-/** The same for all that this process holds. */
-export function letGoOfAll(): void {
-  for (const name of [...held.keys()]) letGo(name);
-}
-
 /** Lets others have ports that this process holds. */
-export function letGoOf(ports: readonly PublishedPort[]): void {
-  for (const port of ports) letGo(nameOf(port));
+export function letGoOf(ports: readonly PublishedPort[], door: PortDoor): void {
+  for (const port of ports) door.letGo(nameOf(port));
 }
 
-function reservePort(request: PortRequest): ReservedPort {
+interface BoundPort extends ReservedPort {
+  /** one for each version; none where the kernel lacks the protocol */
+  readonly listeners: readonly Listener[];
+}
+
+function reservePort(request: PortRequest): BoundPort {
   const { hostIp, hostPorts } = request;
   const ip = hostIp === undefined ? undefined : parseIp(hostIp);
   const addresses = ip === undefined ? [ANY[4], ANY[6]] : [ip];
@@ -97,9 +92,9 @@ function bindAll(
   request: PortRequest,
   addresses: readonly Uint8Array[],
   wanted: number,
-): ReservedPort {
-  const { protocol } = request;
-  const sockets: number[] = [];
+): BoundPort {
+  const { protocol, hostIp } = request;
+  const listeners: Listener[] = [];
   const versions: (4 | 6)[] = [];
   let hostPort = wanted;
   try {
@@ -107,9 +102,11 @@ function bindAll(
       const version = address.length === 4 ? 4 : 6;
       const isExtra = addresses.length > 1 && version === 6;
       try {
-        const socket = bindInet(protocol, { address, port: hostPort });
-        sockets.push(socket);
-        if (hostPort === 0) hostPort = boundPort(socket);
+        const at = { address, port: hostPort };
+        const fd = protocol === "tcp" ? listenTcp(at, BACKLOG) : bindInet(protocol, at);
+        if (hostPort === 0) hostPort = boundPort(fd);
+        const where = isAny(hostIp) ? {} : { hostIp: hostIp as string };
+        listeners.push({ fd, protocol, version, hostPort, ...where });
       } catch (error) {
         // A kernel without IPv6, or one where it is switched off.
         if (isExtra && isErrno(error, "EAFNOSUPPORT", "EADDRNOTAVAIL")) continue;
@@ -118,11 +115,21 @@ function bindAll(
       }
       versions.push(version);
     }
-    return { request, hostPort, versions, sockets };
+    return { request, hostPort, versions, listeners };
   } catch (error) {
-    for (const socket of sockets) close(socket);
+    for (const { fd } of listeners) close(fd);
     throw error;
   }
+}
+
+/** @throws {MydockerError} for what only the firewall leads into a container, where there is none */
+export function checkProxied(ports: readonly PublishedPort[]): void {
+  const port = ports.find(({ protocol }) => protocol === "sctp");
+  if (port === undefined) return;
+  throw new MydockerError(
+    `cannot publish ${port.hostPort} to port ${port.port}/sctp: that needs nf_tables, which this kernel lacks`,
+    { exitCode: 125, hint: "the proxy that takes its place serves tcp and udp" },
+  );
 }
 
 function explain(error: unknown, { hostIp, hostPorts, port, protocol }: PortRequest): unknown {

@@ -85,20 +85,11 @@ export class Resolver implements Disposable {
     namespace: number,
   ) {
     this.#generation = new Generation(options.paths);
-    const here = { address: parseIp(RESOLVER) as Uint8Array, port: 0 };
-    using undo = new DisposableStack();
     const [udp, tcp] = inNetworkNamespace(namespace, () => {
       bringLoopbackUp(); // its first process may not have come to that yet
-      const sockets = (["udp", "tcp"] as const).map((transport) => {
-        const fd = bindInet(transport, here);
-        undo.defer(() => close(fd));
-        return fd;
-      }) as [number, number];
-      redirectResolver(boundPort(sockets[0]), boundPort(sockets[1]));
-      return sockets;
+      return bindBoth(0, redirectResolver) ?? (bindBoth(DNS_PORT) as [number, number]);
     });
     listenInet(tcp);
-    undo.move();
     this.#lookAgain();
     this.#watch(udp, POLLIN, FOREVER, () => this.#takeDatagrams(udp));
     this.#watch(tcp, POLLIN, FOREVER, () => this.#takeClient(tcp));
@@ -348,6 +339,25 @@ export class Resolver implements Disposable {
     };
     const watch = this.#watch(fd, POLLOUT, performance.now() + PATIENCE, ready, () => give());
   }
+}
+
+/**
+ * Sockets of both transports at the resolver's address.
+ * @param isFine says whether they are wanted, by their ports
+ */
+function bindBoth(
+  port: number,
+  isFine?: (udp: number, tcp: number) => boolean,
+): [number, number] | undefined {
+  using undo = new DisposableStack();
+  const sockets = (["udp", "tcp"] as const).map((transport) => {
+    const fd = bindInet(transport, { address: parseIp(RESOLVER) as Uint8Array, port });
+    undo.defer(() => close(fd));
+    return fd;
+  }) as [number, number];
+  if (isFine?.(boundPort(sockets[0]), boundPort(sockets[1])) === false) return undefined;
+  undo.move();
+  return sockets;
 }
 
 function join(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -357,8 +357,9 @@ export const selfElements = ({ ip, ip6 }: Endpoint): SetElement[] => [
   ...(ip6 === undefined ? [] : [{ set: "selves6", key: [bytesOf(ip6), bytesOf(ip6)] }]),
 ];
 
-/** What the firewall has of a published port. */
+/** What the firewall has of a published port: nothing of one that leads from IPv6 to IPv4, or nowhere. */
 export function portElements(port: PublishedPort): SetElement[] {
+  if (port.ip === "" || (port.version === 6 && !port.ip.includes(":"))) return [];
   const key = [Uint8Array.of(PROTOCOLS[port.protocol]), portBytes(port.hostPort)];
   const value = [bytesOf(port.ip), portBytes(port.port)];
   return [

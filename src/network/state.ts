@@ -48,7 +48,7 @@ export interface PublishedPort {
   readonly hostIp?: string;
   readonly version: 4 | 6;
   readonly hostPort: number;
-  /** the container's */
+  /** the container's; empty while it is on no network that the port could lead to */
   readonly ip: string;
   readonly port: number;
 }
@@ -144,6 +144,10 @@ export function readNetworks(paths: Paths, id: string): ContainerNetworks | unde
     return undefined; // somebody has damaged it
   }
 }
+
+/** The ports that lead into a container now. */
+export const openPorts = (state: Pick<ContainerNetworks, "ports"> | undefined): PublishedPort[] =>
+  state?.ports.filter(({ ip }) => ip !== "") ?? [];
 
 /** What all running containers have. */
 export function allNetworksInUse(paths: Paths): ContainerNetworks[] {

@@ -118,6 +118,11 @@ export async function echoUdp(pid: number, port: number): Promise<AsyncDisposabl
     const socket = createSocket("udp4", (text, { address, port }) =>
       socket.send(address + " said " + text, port, address));
     socket.bind(${port}, () => console.log("ready"));`;
+  return await serveIn(pid, script);
+}
+
+/** A program of JavaScript in the network namespace of a process that prints something when it is ready. */
+export async function serveIn(pid: number, script: string): Promise<AsyncDisposable> {
   return await peer(["nsenter", `--net=/proc/${pid}/ns/net`, process.execPath, "-e", script]);
 }
 

@@ -175,7 +175,9 @@ describe("a published port", () => {
     expect(await update("", "8096:80")).toMatchObject({ exitCode: 0, err: "" });
     expect((await engine.other(curl(HOST4, 8095))).exitCode).toBe(7);
     expect((await engine.other(curl(HOST4, 8096))).out).toBe(`hello ${OTHER4}`);
-    expect((await engine.call(["port", "later"])).out).toBe("80/tcp -> 0.0.0.0:8096");
+    expect((await engine.call(["port", "later"])).out).toBe(
+      "80/tcp -> 0.0.0.0:8096\n80/tcp -> [::]:8096",
+    );
     await using _freed = await listen(8095, "0.0.0.0"); // the host's own again
     await engine.call(["rm", "-f", "later", "blocks"]);
     expect(await traces()).toBe("");

@@ -47,7 +47,8 @@ export interface FirewallFacts {
   readonly legacy: boolean;
 }
 
-const WHY_FIREWALL = "published ports and the way out of bridge networks are rules of nftables";
+const WHY_FIREWALL =
+  "the way out of bridge networks is a rule of nftables; without, published ports hide the clients' addresses";
 
 /** nftables, or the iptables that it replaces. */
 export const firewall = defineCheck({
