@@ -312,6 +312,12 @@ const STRUCTS: Readonly<Record<string, CStruct>> = {
     size: 16,
     fields: { base: ["iov_base", 0], len: ["iov_len", 8] },
   },
+  cmsghdr: {
+    type: "struct cmsghdr",
+    header: "sys/socket.h",
+    size: 16,
+    fields: { len: ["cmsg_len", 0], level: ["cmsg_level", 8], type: ["cmsg_type", 12] },
+  },
   // With one descriptor: CMSG_SPACE(sizeof(int)) bytes.
   cmsgFd: {
     type: "struct cmsghdr",

@@ -2,6 +2,7 @@
 import { check } from "../ffi/call.ts";
 import { addressOf, libc } from "../ffi/libc.ts";
 import { defineStruct } from "../ffi/struct.ts";
+import { iovec, msghdr } from "./socket.ts";
 
 const IPPROTO_IP = 0;
 const IPPROTO_IPV6 = 41;
@@ -18,16 +19,6 @@ const INFO = { 4: 12, 6: 20 } as const;
 /** Of both, padded. */
 const CONTROL = 40;
 
-const msghdr = defineStruct({
-  name: "ptr",
-  namelen: "u32",
-  iov: "ptr",
-  iovlen: "u64",
-  control: "ptr",
-  controllen: "u64",
-  flags: "i32",
-});
-const iovec = defineStruct({ base: "ptr", len: "u64" });
 const cmsghdr = defineStruct({ len: "u64", level: "i32", type: "i32" });
 
 /** Who sent a datagram, as the kernel has it, and to which of our addresses. */

@@ -73,7 +73,8 @@ export function connectTo(path: string, kind: SocketKind = "messages"): number {
   return fd;
 }
 
-const msghdr = defineStruct({
+/** struct msghdr of sendmsg(2). */
+export const msghdr = defineStruct({
   name: "ptr",
   namelen: "u32",
   iov: "ptr",
@@ -82,7 +83,8 @@ const msghdr = defineStruct({
   controllen: "u64",
   flags: "i32",
 });
-const iovec = defineStruct({ base: "ptr", len: "u64" });
+/** struct iovec: what a message consists of. */
+export const iovec = defineStruct({ base: "ptr", len: "u64" });
 /** struct cmsghdr with one descriptor, padded to CMSG_SPACE. */
 const cmsgFd = defineStruct({ len: "u64", level: "i32", type: "i32", fd: "i32", pad: "i32" });
 const CMSG_LEN_ONE_FD = 20;
