@@ -57,7 +57,7 @@ export interface DownloadWatcher {
 /** Between two looks at whether another process is done, in milliseconds. */
 const WAIT = 100;
 const CHUNK = 1 << 20;
-/** Bytes that are asked for at a time: what Bun has received and we have not taken yet is in memory, without a bound. */
+/** Bytes that are asked for at a time. */
 const PIECE = 16 << 20;
 /** Bytes that make a try one that got somewhere. */
 const ENOUGH = 1 << 20;

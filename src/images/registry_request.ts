@@ -261,10 +261,6 @@ export async function* chunks(
   const reader = response.body.getReader();
   let progress = 0;
   let stalled: (error: Error) => void = () => {};
-  const stall = new Promise<never>((_, reject) => {
-    stalled = reject;
-  });
-  stall.catch(() => {});
   const timer = setInterval(() => {
     if (progress < LEAST_PROGRESS)
       stalled(
@@ -276,7 +272,11 @@ export async function* chunks(
   }, options.patience);
   try {
     for (;;) {
-      const next = await Promise.race([reader.read(), stall]);
+      // Not Promise.race with one promise for all: that keeps every chunk until it is settled.
+      const next = await new Promise<Awaited<ReturnType<typeof reader.read>>>((resolve, reject) => {
+        stalled = reject;
+        reader.read().then(resolve, reject);
+      });
       if (next.done) return;
       progress += next.value.length;
       yield next.value;

@@ -79,14 +79,12 @@ export function removeImage(store: ImageStore, text: string, options: RemoveOpti
         `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${short(container.id)} is using its referenced image ${short(id)}`,
       );
     untag(target.name);
-    const rest = names();
-    // Only digests of the same repository are left: they go with its last tag.
+    // With its last tag a repository's digests go, whatever names the image has in others.
     const repository = fullName(target.name.reference);
+    const rest = names().filter(({ reference }) => fullName(reference) === repository);
     if (
       target.name.reference.digest === undefined &&
-      rest.every(
-        ({ reference: left }) => left.digest !== undefined && fullName(left) === repository,
-      )
+      rest.every(({ reference }) => reference.digest !== undefined)
     )
       rest.forEach(untag);
     if (names().length > 0) return removed;

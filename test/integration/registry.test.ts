@@ -324,6 +324,28 @@ describe("an image for several machines", () => {
   });
 });
 
+describe("rmi", () => {
+  withRegistry("of a repository's last tag takes its names by digest, and no other's", async () => {
+    const [first, second] = [`${registry.host}/odd`, `${registry.host}/odd-too`];
+    const digest = /Digest: (\S+)/.exec(await pull(first))?.[1];
+    expectSuccess(await engine.call(["tag", first, second]));
+    expectSuccess(await engine.call(["push", "-q", second]));
+    expectSuccess(await engine.call(["tag", first, `${first}:again`]));
+    const rmi = async (name: string) =>
+      expectSuccess(await engine.call(["rmi", name]))
+        .split("\n")
+        .sort();
+    expect(await rmi(`${first}:again`)).toEqual([`Untagged: ${first}:again`]);
+    expect(await rmi(first)).toEqual([`Untagged: ${first}:latest`, `Untagged: ${first}@${digest}`]);
+    const rest = await rmi(second);
+    expect(rest.filter((line) => line.startsWith("Untagged"))).toEqual([
+      `Untagged: ${second}:latest`,
+      `Untagged: ${second}@${digest}`,
+    ]);
+    expect((await engine.call(["image", "inspect", `${second}@${digest}`])).exitCode).toBe(1);
+  });
+});
+
 describe("on a terminal", () => {
   withRegistry("each layer has a line, which is drawn again in its place", async () => {
     await pull("-q", `${registry.host}/layers:20`);

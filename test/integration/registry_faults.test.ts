@@ -3,7 +3,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Result, useEngine } from "../helpers/cli.ts";
+import { EXECUTABLE, type Result, useEngine } from "../helpers/cli.ts";
 import {
   type Answer,
   answer,
@@ -416,6 +416,37 @@ describe("a pull", () => {
     },
   );
 
+  testIf(
+    [root()],
+    "does not keep a large blob in memory that a registry sends in one piece",
+    async () => {
+      const size = 240_000_000;
+      const image = testImage({
+        size,
+        compress: (tar) => tar,
+        layerType: "application/vnd.oci.image.layer.v1.tar",
+      });
+      const name = registry.add("one-piece", image, (_, usual, whole) =>
+        usual.status === 206 ? whole : usual,
+      );
+      const child = Bun.spawn([EXECUTABLE, "pull", "-q", name], {
+        env: engine.env,
+        stdio: ["ignore", "ignore", "inherit"],
+      });
+      engine.track(child);
+      let peak = 0; // not that of its resource usage, which begins with what we have ourselves
+      while (child.exitCode === null) {
+        peak = highestMemory(child.pid) ?? peak;
+        await Bun.sleep(10);
+      }
+      expect(child.exitCode).toBe(0);
+      expect(peak).toBeGreaterThan(10_000);
+      expect(peak).toBeLessThan(200_000);
+      await engine.call(["rmi", name]);
+    },
+    60_000,
+  );
+
   testIf([root()], "beside another one of the same image downloads nothing twice", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const image = testImage({ size: 1_000_000 });
@@ -453,3 +484,14 @@ describe("search", () => {
     expect((await engine.call([...official, `${registry.host}/word`])).out).toBe("many");
   });
 });
+
+/** Kilobytes of memory that a process had at its peak; nothing of one that has just ended. */
+function highestMemory(pid: number): number | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    const found = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
+    return found === undefined ? undefined : Number(found);
+  } catch {
+    return undefined;
+  }
+}
