@@ -41,11 +41,15 @@ async function runBench(bench: Bench, session: Session): Promise<Section> {
   }
 }
 
+/** What stands behind an option in the command line, else what is given. */
+export function optionOr(option: string, usual: string): string {
+  const at = process.argv.indexOf(option);
+  return at === -1 ? usual : (process.argv[at + 1] ?? "");
+}
+
 /** The number of rounds: `--rounds N`, else the one that is given. */
 export function roundsOr(usual: number): number {
-  const at = process.argv.indexOf("--rounds");
-  const asked = at === -1 ? undefined : Number(process.argv[at + 1]);
-  if (asked === undefined) return usual;
+  const asked = Number(optionOr("--rounds", String(usual)));
   if (!Number.isInteger(asked) || asked < 1) throw new Error("--rounds: not a number of rounds");
   return asked;
 }
