@@ -204,25 +204,30 @@ export function connectInet(transport: Transport, to: SocketAddress): number {
   return fd;
 }
 
-const sender = new Uint8Array(LONGEST_ADDRESS);
-const senderSize = new Uint8Array(4);
-
-/**
- * A datagram with the address, as the kernel has it, of who sent it; never waits.
- * @returns undefined when there is none, or when one that was sent did not arrive
- */
-export function receiveFrom(
-  fd: number,
-  buffer: Uint8Array,
-): { length: number; from: Uint8Array } | undefined {
-  senderSize[0] = LONGEST_ADDRESS;
-  const result = libc.recvfrom(fd, buffer, buffer.length, MSG_DONTWAIT, sender, senderSize);
-  // Not by check(): at the end of each turn there is none, and an error takes as long as an answer.
-  return result < 0 ? undefined : { length: Number(result), from: sender.slice(0, senderSize[0]) };
+/** The address of one who sent a datagram, as the kernel has it. */
+export interface Sender {
+  readonly address: Uint8Array;
+  readonly size: Uint8Array;
 }
 
-/** Sends a datagram to such an address; never waits. */
-export function sendTo(fd: number, bytes: Uint8Array, to: Uint8Array): void {
+/** Room for one. */
+export const newSender = (): Sender => ({
+  address: new Uint8Array(LONGEST_ADDRESS),
+  size: new Uint8Array(4),
+});
+
+/**
+ * A datagram, and who sent it; never waits.
+ * @returns its length; -1 when there is none, or when one that was sent did not arrive
+ */
+export function receiveFrom(fd: number, buffer: Uint8Array, { address, size }: Sender): number {
+  size[0] = LONGEST_ADDRESS;
+  // Not by check(): at the end of each turn there is none, and an error takes as long as an answer.
+  return Number(libc.recvfrom(fd, buffer, buffer.length, MSG_DONTWAIT, address, size));
+}
+
+/** Sends a datagram to such an address; never waits. @returns whether it was taken */
+export function sendTo(fd: number, bytes: Uint8Array, { address, size }: Sender): boolean {
   const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  check("sendto", { fd }, libc.sendto(fd, bytes, bytes.length, flags, to, to.length));
+  return libc.sendto(fd, bytes, bytes.length, flags, address, size[0] as number) >= 0;
 }

@@ -10,6 +10,7 @@ import {
   boundPort,
   connectInet,
   listenInet,
+  newSender,
   receiveFrom,
   sendTo,
 } from "../linux/inet_socket.ts";
@@ -27,6 +28,7 @@ import {
   reverseAddress,
   TYPE,
 } from "./dns_message.ts";
+import { framed, joined, wholeMessage } from "./dns_stream.ts";
 import { RESOLVER } from "./etc.ts";
 import { lookUpAddress, lookUpName } from "./names.ts";
 import { redirectResolver } from "./resolver_nat.ts";
@@ -43,6 +45,10 @@ const REMEMBERED = 1000;
 const binary = new TextDecoder("latin1");
 /** How many datagrams are read before others have their turn. */
 const TURN = 64;
+/** How long a client that was answered may take to ask again, in milliseconds. */
+const STAY = 0.05;
+/** Where that is of no use, it is tried every 256 turns. */
+const MOST_FRUITLESS = 8;
 
 /** What the resolver of a container needs to know. */
 export interface ResolverOptions {
@@ -78,6 +84,11 @@ export class Resolver implements Disposable {
   readonly #known = new Map<string, Uint8Array>();
   #endpoints: readonly Endpoint[] = [];
   #waiting = 0;
+  /** Of the datagram that is being answered. */
+  readonly #sender = newSender();
+  /** How often in a row it was of no use to stay, and how many turns it is not tried. */
+  #fruitless = 0;
+  #sleeps = 0;
 
   /** @param namespace descriptor of the container's network namespace */
   constructor(
@@ -149,21 +160,43 @@ export class Resolver implements Disposable {
     close(fd);
   }
 
+  /**
+   * Answers what has come, and what comes at once: a client that has its answer asks for the next name
+   * sooner than poll(2) has slept and woken up, unless it has to wait for our processor.
+   */
   #takeDatagrams(fd: number): void {
-    this.#lookAgain();
-    for (let count = 0; count < TURN; count++) {
-      const received = receiveFrom(fd, this.#buffer);
-      if (received === undefined) return;
-      const { length, from } = received;
-      const query = this.#buffer.slice(0, length);
-      this.#take(query, false, (answer) => {
-        try {
-          sendTo(fd, answer, from);
-        } catch (error) {
-          if (!(error instanceof SysError)) throw error; // it asks again
-        }
-      });
+    const mayStay = this.#sleeps === 0;
+    if (!mayStay) this.#sleeps--;
+    let [last, isStaying] = [0, false];
+    for (let count = 0; count < TURN; ) {
+      const length = receiveFrom(fd, this.#buffer, this.#sender);
+      if (length >= 0) {
+        count++;
+        if (isStaying) this.#fruitless = 0;
+        isStaying = false;
+        this.#answerDatagram(fd, this.#buffer.subarray(0, length));
+      } else if (!mayStay) return;
+      else if (!isStaying) [last, isStaying] = [performance.now(), true];
+      else if (performance.now() - last > STAY) {
+        this.#fruitless = Math.min(this.#fruitless + 1, MOST_FRUITLESS);
+        this.#sleeps = 2 ** this.#fruitless;
+        return;
+      }
     }
+  }
+
+  #answerDatagram(fd: number, query: Uint8Array): void {
+    this.#lookAgain();
+    const key = binary.decode(query.subarray(2));
+    const known = this.#known.get(key);
+    if (known === undefined) {
+      const to = { address: this.#sender.address.slice(), size: this.#sender.size.slice() };
+      this.#take(query.slice(), key, (answer) => sendTo(fd, answer, to)); // if not, it asks again
+      return;
+    }
+    known[0] = query[0] as number;
+    known[1] = query[1] as number;
+    sendTo(fd, known, this.#sender);
   }
 
   #takeClient(listener: number): void {
@@ -188,13 +221,13 @@ export class Resolver implements Disposable {
         const bytes = this.#receive(fd);
         if (bytes === undefined) return;
         if (bytes.length === 0) return drop();
-        pending = join(pending, bytes);
+        pending = joined(pending, bytes);
         const message = wholeMessage(pending);
         if (message === undefined) return;
         pending = pending.slice(message.length + 2);
         watch.events = 0; // one after the other
         this.#lookAgain();
-        this.#take(message, true, (answer) => {
+        this.#take(message, undefined, (answer) => {
           if (this.#watches.get(fd) !== watch) return; // it has gone
           watch.events = POLLIN;
           watch.deadline = performance.now() + PATIENCE;
@@ -225,19 +258,15 @@ export class Resolver implements Disposable {
     }
   }
 
-  #take(query: Uint8Array, isStream: boolean, reply: (answer: Uint8Array) => void): void {
-    const key = isStream ? undefined : binary.decode(query.subarray(2));
-    const known = key === undefined ? undefined : this.#known.get(key);
-    if (known !== undefined) {
-      known.set(query.subarray(0, 2));
-      return reply(known);
-    }
+  /** @param key of a question by datagram, what its answer is remembered by */
+  #take(query: Uint8Array, key: string | undefined, reply: (answer: Uint8Array) => void): void {
     const question = parseQuery(query);
     if (question === undefined) {
       const isAnswer = query.length < 12 || ((query[2] ?? 0) & 0x80) !== 0;
       if (!isAnswer) reply(buildAnswer(query, undefined, RCODE.FORMERR));
       return;
     }
+    const isStream = key === undefined;
     const endpoints = this.#endpoints;
     const own = this.#ownAnswer(query, question, endpoints, isStream);
     if (own !== undefined) {
@@ -332,7 +361,7 @@ export class Resolver implements Disposable {
       const bytes = this.#receive(fd);
       if (bytes === undefined) return;
       if (bytes.length === 0) return give();
-      pending = join(pending, bytes);
+      pending = joined(pending, bytes);
       const answer = wholeMessage(pending);
       if (answer === undefined) return;
       give(answersQuery(answer, query, question) ? answer : undefined);
@@ -358,24 +387,6 @@ function bindBoth(
   if (isFine?.(boundPort(sockets[0]), boundPort(sockets[1])) === false) return undefined;
   undo.move();
   return sockets;
-}
-
-function join(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(a.length + b.length);
-  whole.set(a);
-  whole.set(b, a.length);
-  return whole;
-}
-
-/** In a stream a message comes behind its length (RFC 1035, 4.2.2). */
-function framed(message: Uint8Array): Uint8Array {
-  return join(Uint8Array.of(message.length >> 8, message.length & 0xff), message);
-}
-
-function wholeMessage(stream: Uint8Array): Uint8Array | undefined {
-  if (stream.length < 2) return undefined;
-  const length = ((stream[0] as number) << 8) | (stream[1] as number);
-  return stream.length < length + 2 ? undefined : stream.slice(2, length + 2);
 }
 
 /** So that not all go to the same one of several that have a name. */

@@ -115,8 +115,10 @@ export function changed(paths: Paths): void {
 /** Says whether anything has changed since it was asked last. */
 export class Generation implements Disposable {
   readonly #fd: number;
-  readonly #now = new Uint8Array(8);
-  #last = new Uint8Array(8);
+  readonly #now = new Int32Array(2);
+  readonly #bytes = new Uint8Array(this.#now.buffer);
+  #first = 0;
+  #second = 0;
 
   constructor(paths: Paths) {
     this.#fd = open(generationFile(paths), O.O_RDONLY);
@@ -124,9 +126,10 @@ export class Generation implements Disposable {
 
   /** One pread(2). */
   hasPassed(): boolean {
-    pread(this.#fd, this.#now, 0);
-    if (this.#now.every((byte, at) => byte === this.#last[at])) return false;
-    this.#last = this.#now.slice();
+    pread(this.#fd, this.#bytes, 0);
+    const [first, second] = [this.#now[0] as number, this.#now[1] as number];
+    if (first === this.#first && second === this.#second) return false;
+    [this.#first, this.#second] = [first, second];
     return true;
   }
 

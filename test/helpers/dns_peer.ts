@@ -1,6 +1,6 @@
 /**
- * A name server of the outside, and a client, called with `serve ADDRESS` and
- * `ask SERVER NAME TYPE udp|tcp` in the network namespace where they are to be.
+ * A name server of the outside, and clients, called with `serve ADDRESS`, `ask SERVER NAME TYPE udp|tcp` and
+ * `pester SERVER NAME TYPE`, which asks again with each answer, in the network namespace where they are to be.
  */
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
@@ -45,18 +45,30 @@ function show(message: Uint8Array): never {
   process.exit(0);
 }
 
-function ask(): void {
+function query(): Uint8Array {
   const head = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
   const code = TYPE[type as keyof typeof TYPE];
-  const query = Uint8Array.from([...head, ...encodeName(name), 0, code, 0, 1]);
+  return Uint8Array.from([...head, ...encodeName(name), 0, code, 0, 1]);
+}
+
+function pester(): void {
+  const socket = createSocket("udp4");
+  const ask = () => socket.send(query(), 53, where);
+  socket.on("message", ask);
+  socket.once("message", () => console.log("ready"));
+  setInterval(ask, 1000); // should one be lost
+  ask();
+}
+
+function ask(): void {
   setTimeout(() => process.exit(1), 9000);
   if (protocol === "udp") {
     const socket = createSocket("udp4", (message) => show(message));
-    socket.send(query, 53, where);
+    socket.send(query(), 53, where);
     return;
   }
   let pending = Buffer.alloc(0);
-  const socket = connect(53, where, () => socket.write(framed(query)));
+  const socket = connect(53, where, () => socket.write(framed(query())));
   socket.on("data", (bytes) => {
     pending = Buffer.concat([pending, bytesOf(bytes)]);
     if (pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE(0))
@@ -65,4 +77,5 @@ function ask(): void {
 }
 
 if (command === "serve") serve();
+else if (command === "pester") pester();
 else ask();

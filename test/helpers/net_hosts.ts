@@ -104,6 +104,12 @@ export class NetworkEngine extends Engine {
     return (await this.exec([...enter, ...command], {})).out;
   }
 
+  /** Somebody in a container who never stops asking its resolver for a name. */
+  async pesterDns(container: string, name: string): Promise<AsyncDisposable> {
+    const enter = ["nsenter", `--net=/proc/${await this.pidOf(container)}/ns/net`];
+    return await peer([...enter, process.execPath, DNS_PEER, "pester", "127.0.0.11", name, "A"]);
+  }
+
   override remove(): void {
     super.remove();
     this.#host.end();

@@ -94,6 +94,16 @@ describe("names", () => {
     await ok("rm", "-f", "early", "other");
   });
 
+  test("are the new ones at once, for somebody who never stops asking too", async () => {
+    await using _pester = await engine.pesterDns("one", "two");
+    for (const ip of ["10.70.0.81", "10.70.0.82", "10.70.0.83"]) {
+      await ok("network", "disconnect", "names", "two");
+      expect(await engine.askDns("one", "two")).toStartWith("SERVFAIL"); // nobody is outside
+      await ok("network", "connect", "--ip", ip, "names", "two");
+      expect(await engine.askDns("one", "two")).toBe(`NOERROR whole 1 "${ip}"`);
+    }
+  });
+
   test("change with rename", async () => {
     await ok("rename", "two", "second");
     expect(await engine.askDns("one", "second")).toStartWith("NOERROR whole 1");
