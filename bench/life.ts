@@ -18,6 +18,8 @@ const TARGETS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   "exec true": { docker: 1 / 5 },
   "stop and rm of what ends at once": { docker: 1 / 4 },
 };
+/** Milliseconds before each measurement, in which daemons end what they do after they have answered. */
+const REST = 200;
 /** How many idle containers the memory is measured of: ours, and the peers'. */
 const IDLE = 100;
 const IDLE_PEERS = 20;
@@ -64,7 +66,12 @@ export const life: Bench = async (session) => {
       name: client.name,
       measure: measure(session, client),
     }));
-    const measured = await alternate(session, candidates, { rounds, warmUp: 2 });
+    const measured = await alternate(session, candidates, {
+      rounds,
+      warmUp: 2,
+      rest: REST,
+      synced: true,
+    });
     rows.push(...rowsOf(what, measured));
     for (const client of clients) removeAll(session, client, ["measured"]);
   }
@@ -72,7 +79,7 @@ export const life: Bench = async (session) => {
   return {
     id: "life",
     title: "Containers in the background",
-    note: `The same busybox with \`--network none\`; medians of ${rounds} rounds in alternation. Memory: the proportional \
+    note: `The same busybox with \`--network none\`; medians of ${rounds} rounds in alternation, each after ${REST} ms of rest and with everything on the disk that was written before, so that nobody waits for what another one left. Memory: the proportional \
 set size (PSS) of what stays for ${IDLE} idle containers of mydocker and ${IDLE_PEERS} of each peer; Docker's daemons, which stay as well, are not counted.`,
     table: { head: ["", "", "mydocker to it", "target"], rows },
     skipped,

@@ -1,6 +1,6 @@
 /** Measuring in alternation, so that what else the machine does falls on everybody alike. */
 
-import { close, dupOnto, F_DUPFD_CLOEXEC, fcntl, O, open } from "../../src/linux/fd.ts";
+import { close, dupOnto, F_DUPFD_CLOEXEC, fcntl, O, open, syncfs } from "../../src/linux/fd.ts";
 import { P_PID, posixSpawn, waitExit } from "../../src/linux/process.ts";
 import type { Session } from "./session.ts";
 
@@ -16,6 +16,8 @@ export interface Rounds {
   readonly warmUp: number;
   /** Milliseconds of sleep before each measurement. */
   readonly rest?: number;
+  /** What the one before has not written to the disk yet is written first: nobody's fsync(2) waits for it. */
+  readonly synced?: boolean;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface Rounds {
 export async function alternate(
   session: Session,
   candidates: readonly Candidate[],
-  { rounds, warmUp, rest = 0 }: Rounds,
+  { rounds, warmUp, rest = 0, synced = false }: Rounds,
 ): Promise<Map<string, number[]>> {
   const times = new Map<string, number[]>(candidates.map(({ name }) => [name, []]));
   for (let round = -warmUp; round < rounds; round++) {
@@ -33,6 +35,7 @@ export async function alternate(
       const at = (i + Math.max(0, round)) % candidates.length;
       const { name, measure } = candidates[at] as Candidate;
       if (rest > 0) await Bun.sleep(rest);
+      if (synced) syncfs(session.stderr);
       const time = measure();
       if (round >= 0) times.get(name)?.push(time);
       await session.checkpoint();
