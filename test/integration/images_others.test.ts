@@ -315,6 +315,60 @@ describe("Docker", () => {
     expect(await loadElsewhere(at("docker-id.tar"))).toEqual([`<none>:<none> ${id()}`]);
   });
 
+  testIf(
+    docker,
+    "gives directories that a layer has no entry for the same owner and mode",
+    async () => {
+      const layers = [
+        archive(
+          { name: "low/", type: "5", mode: 0o1777, uid: 5, gid: 5 },
+          { name: "low/in/", type: "5", mode: 0o700, uid: 7 },
+        ),
+        archive({ name: "low/in/file", data: "x" }, { name: "new/dir/file", data: "x", uid: 9 }),
+      ];
+      const config = JSON.stringify({
+        architecture: process.arch === "arm64" ? "arm64" : "amd64",
+        os: "linux",
+        config: { Cmd: ["/x"] },
+        rootfs: { type: "layers", diff_ids: layers.map((layer) => `sha256:${sha(layer)}`) },
+      });
+      const Layers = ["0/layer.tar", "1/layer.tar"];
+      writeFileSync(
+        at("implied.tar"),
+        archive(
+          ...layers.map((data, index) => ({ name: Layers[index] as string, data })),
+          { name: `${sha(config)}.json`, data: config },
+          {
+            name: "manifest.json",
+            data: JSON.stringify([
+              { Config: `${sha(config)}.json`, RepoTags: ["implied:1"], Layers },
+            ]),
+          },
+        ),
+      );
+      const trees: string[][] = [];
+      for (const [who, call] of [
+        ["theirs", (args: string[]) => dockerd.docker(args)],
+        ["ours", (args: string[]) => engine.call(args)],
+      ] as const) {
+        const exported = at(`implied-${who}.tar`);
+        for (const args of [
+          ["load", "-i", at("implied.tar")],
+          ["create", "--name", "implied", "--network", "none", "implied:1"],
+          ["export", "-o", exported, "implied"],
+          ["rm", "implied"],
+          ["rmi", "implied:1"],
+        ])
+          expect([args[0], (await call(args)).exitCode]).toEqual([args[0] as string, 0]);
+        const listed = await command(["tar", "--numeric-owner", "-tvf", exported]);
+        const lines = listed.split("\n").filter((line) => / (low|new)\//.test(line));
+        trees.push(lines.map((line) => line.replace(/ +\d+ [-\d]+ [:\d]+ /, " ")));
+      }
+      expect(trees[1]).toEqual(trees[0] as string[]);
+      expect(trees[1]).toContain("drwxr-xr-x 0/0 low/in/");
+    },
+  );
+
   testIf(docker, "saves under the same names", async () => {
     for (const wanted of [
       ["odd"],
