@@ -9,6 +9,7 @@ import { frameJson, say, TAG } from "./attach_protocol.ts";
 import { AttachSession } from "./attach_session.ts";
 import { ContainerStore } from "./container_store.ts";
 import { recordContainerEvent } from "./events.ts";
+import type { ExecRequest } from "./lifecycle_exec.ts";
 import {
   type FoundContainer,
   findContainer,
@@ -105,6 +106,36 @@ export async function runAttached(
     ...(attach === undefined ? {} : { shown: attach }),
   };
   return (await attend(found, how, () => socket)) ?? 0;
+}
+
+/** The monitor of a command was killed, and the command with it. */
+const COMMAND_LOST = 137;
+
+/**
+ * Executes a command on a terminal, which can be left by keys: a process of its own attends to it.
+ * @returns its exit code
+ * @throws {MydockerError} when it cannot be, or the caller has detached by keys
+ */
+export async function execAttached(
+  container: string,
+  request: ExecRequest,
+  detachKeys: string | undefined,
+): Promise<number> {
+  if (!isTerminal(0)) throw new MydockerError("the input device is not a TTY");
+  const keys = parseDetachKeys(detachKeys || DEFAULT_DETACH_KEYS);
+  using signals = new SignalQueue();
+  const { socket } = startMonitor({ kind: "exec", container, request, attach: { input: true } });
+  using raw = new RawTerminal(0);
+  const session = new AttachSession({
+    ...{ socket, input: true, tty: true, keys: new DetachKeys(keys), signals, isCommand: true },
+  });
+  const end = await session.run();
+  raw[Symbol.dispose]();
+  close(socket);
+  if (end.kind === "ended") return end.exitCode;
+  if (end.kind === "lost") return COMMAND_LOST;
+  if (end.byKeys) throw new MydockerError("read escape sequence");
+  return 0;
 }
 
 function runs(found: FoundContainer): boolean {

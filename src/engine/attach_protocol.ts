@@ -8,6 +8,7 @@
  *     │ ── attach {input} ────────▶ │ or
  *     │ ── wait ──────────────────▶ │ wants to hear of the end only
  *     │ ── input, inputEnd, size ─▶ │
+ *     │ ── signal, leave ─────────▶ │ of an executed command: one for it; it is to go on without us
  *     │ ── begin, cancel ─────────▶ │ of one that waits to start it again: now, or not at all;
  *     │                             │ of one whose container runs: started, or nothing but the end
  *     │ ◀── output, errors ──────── │
@@ -29,6 +30,9 @@ export const TAG = {
   inputEnd: 0x45, // E
   /** struct winsize */
   size: 0x52, // R
+  /** a number, of one byte */
+  signal: 0x4b, // K
+  leave: 0x4c, // L
   output: 0x31, // 1
   errors: 0x32, // 2
   ended: 0x58, // X

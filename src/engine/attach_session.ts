@@ -31,6 +31,8 @@ export interface AttachSessionOptions {
   readonly signals: SignalQueue;
   /** Passes a signal on to the container's first process; absent when none is to be. */
   readonly forward?: (signal: number) => void;
+  /** It is an executed command, whose signals its monitor passes on, and which ends when we just go. */
+  readonly isCommand?: boolean;
 }
 
 /** How it ended. */
@@ -154,7 +156,9 @@ export class AttachSession {
     }
     const { passed, detached } = this.#options.keys.filter(this.#buffer.subarray(0, count));
     if (passed.length > 0) this.#say(frame(TAG.input, passed));
-    if (detached) this.#end ??= { kind: "detached", byKeys: true };
+    if (!detached) return;
+    if (this.#options.isCommand === true) this.#say(frame(TAG.leave));
+    this.#end ??= { kind: "detached", byKeys: true };
   }
 
   #say(message: Uint8Array): void {
@@ -182,7 +186,9 @@ export class AttachSession {
   }
 
   #passSignals(): void {
-    const { signals, forward, tty } = this.#options;
+    const { signals, tty, isCommand } = this.#options;
+    const tell = (signal: number) => this.#say(frame(TAG.signal, Uint8Array.of(signal)));
+    const forward = isCommand === true ? tell : this.#options.forward;
     if (signals.resized) {
       signals.resized = false;
       if (tty) this.#sayResize();

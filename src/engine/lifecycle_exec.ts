@@ -3,7 +3,7 @@ import { MydockerError } from "../errors.ts";
 import { AT_EMPTY_PATH, close, O, open, pipe } from "../linux/fd.ts";
 import { chownAt, readFile } from "../linux/file.ts";
 import { defaultSignal, SIGNALS, umask } from "../linux/process.ts";
-import { getWindowSize, isTerminal } from "../linux/tty.ts";
+import { getWindowSize } from "../linux/tty.ts";
 import type { Paths } from "../paths.ts";
 import { joinContainer } from "../runtime/exec.ts";
 import type { Streams } from "../runtime/init_plan.ts";
@@ -25,7 +25,6 @@ import {
 } from "./lifecycle_process.ts";
 import { chooseSeccomp } from "./seccomp_choice.ts";
 import { SignalQueue } from "./signals.ts";
-import { RawTerminal } from "./terminal.ts";
 
 /** What `exec` was asked for. */
 export interface ExecRequest {
@@ -52,12 +51,8 @@ export async function execInContainer(
   reference: string,
   request: ExecRequest,
 ): Promise<number> {
-  if (request.tty && request.interactive && !isTerminal(0)) {
-    throw new MydockerError("the input device is not a TTY");
-  }
   using signals = new SignalQueue();
   const { started, pipes, sayEnd } = await startIn(paths, reference, request);
-  using _raw = request.tty && request.interactive ? new RawTerminal(0) : undefined;
   const { code } = await superviseForeground({
     started,
     ...(pipes === undefined ? {} : { pipes }),

@@ -38,10 +38,11 @@ export interface LogSink {
  * @param attributes what each line has besides: an object of JSON
  */
 export function openLog(path: string, request: LogRequest, attributes?: string): LogSink {
-  return request.driver === "none" ? NOTHING : new JsonLog(path, request, attributes);
+  return request.driver === "none" ? NO_LOG : new JsonLog(path, request, attributes);
 }
 
-const NOTHING: LogSink = {
+/** Where nothing is logged. */
+export const NO_LOG: LogSink = {
   add: () => true,
   flush: () => true,
   finish: () => true,

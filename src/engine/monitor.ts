@@ -5,12 +5,14 @@
  * output is a socket to the command that started it (attach_protocol.ts).
  */
 import { decodeBytes } from "../ffi/bytes.ts";
+import { isErrno } from "../ffi/call.ts";
 import { close, dupOnto, F_DUPFD_CLOEXEC, fcntl, O, open } from "../linux/fd.ts";
 import { chdir, readToEnd } from "../linux/file.ts";
 import {
   defaultSignal,
   ignoreSignal,
   P_PIDFD,
+  pidfdSendSignal,
   SIGNALS,
   umask,
   waitExit,
@@ -22,6 +24,7 @@ import type { ProbeRequest } from "./health_probe.ts";
 import { cleanUp, writeIdFile } from "./lifecycle.ts";
 import type { StartedExec } from "./lifecycle_exec.ts";
 import { openContainer } from "./lifecycle_open.ts";
+import { NO_LOG } from "./logs_writer.ts";
 import { MonitorClient } from "./monitor_client.ts";
 import type { MonitorRequest } from "./monitor_request.ts";
 import {
@@ -31,6 +34,7 @@ import {
   type MonitoredRun,
   startRun,
 } from "./monitor_run.ts";
+import { MonitorSession } from "./monitor_session.ts";
 import { listenFor, removeSocket } from "./monitor_socket.ts";
 import { recover } from "./recovery.ts";
 import { chooseRoot } from "./root_choice.ts";
@@ -85,11 +89,36 @@ async function attendExec(
     return 1;
   }
   client.send(frameJson(TAG.started, { id: container }));
-  client.close();
   closeStandardStreams(2);
+  if (request.detach) {
+    client.close();
+    giveBackMemory();
+    exec.sayEnd(waitExit(P_PIDFD, exec.started.pidfd)?.code ?? 0);
+    return 0;
+  }
   giveBackMemory();
-  exec.sayEnd(waitExit(P_PIDFD, exec.started.pidfd)?.code ?? 0);
+  attendCommand(exec, client);
   return 0;
+}
+
+/** A command on a terminal, and who is attached to it: until that leaves by keys, if it does. */
+function attendCommand({ started, pipes, sayEnd }: StartedExec, client: MonitorClient): void {
+  const session = new MonitorSession({
+    running: { ...started, ...(pipes === undefined ? {} : { pipes }) },
+    ...{ listener: -1, clients: [client], log: NO_LOG, interactive: true, stdinOnce: true },
+    signal: (signal) => {
+      try {
+        pidfdSendSignal(started.pidfd, signal);
+      } catch (error) {
+        if (!isErrno(error, "ESRCH", "EINVAL")) throw error;
+      }
+    },
+    killRest: () => undefined,
+  });
+  const { code: exitCode } = session.run();
+  sayEnd(exitCode);
+  session.close();
+  session.sayEnd(frameJson(TAG.ended, { exitCode }));
 }
 
 /** One probe of a container's health, for its monitor. */

@@ -15,7 +15,7 @@ import {
   read,
   write,
 } from "../linux/fd.ts";
-import { type ExitStatus, P_PIDFD, waitExit } from "../linux/process.ts";
+import { type ExitStatus, P_PIDFD, SIGNALS, waitExit } from "../linux/process.ts";
 import { openPeer, setWindowSize } from "../linux/tty.ts";
 import type { Resolver } from "../network/resolver.ts";
 import { TAG } from "./attach_protocol.ts";
@@ -35,8 +35,11 @@ const NO_PROBE: PollEntry = { fd: -1, events: 0, revents: 0 };
 
 /** What a session is about. */
 export interface MonitorSessionOptions {
-  readonly running: RunningContainer;
+  readonly running: Pick<RunningContainer, "pidfd" | "pipes" | "console" | "resolver" | "door">;
+  /** -1: nobody can come later */
   readonly listener: number;
+  /** Of an executed command: it gets signals of who is attached, and SIGHUP when that is gone without a word. */
+  readonly signal?: (signal: number) => void;
   readonly clients: readonly MonitorClient[];
   readonly log: LogSink;
   /** absent for a container that has no health check */
@@ -164,12 +167,16 @@ export class MonitorSession {
     if ((revents & ~POLLOUT) === 0) return;
     const message = client.receive();
     if (message === undefined) {
-      if (client.sendsInput && !client.isOpen) this.#inputEnded();
+      if (client.isOpen) return;
+      if (client.sendsInput) this.#inputEnded();
+      this.#options.signal?.(SIGNALS.SIGHUP);
       return;
     }
     if (message[0] === TAG.input) this.#takeInput(message.subarray(1));
     else if (message[0] === TAG.inputEnd) this.#inputEnded();
     else if (message[0] === TAG.size) this.#resize(message.slice(1));
+    else if (message[0] === TAG.signal) this.#options.signal?.(message[1] ?? 0);
+    else if (message[0] === TAG.leave) client.close();
     else if (message[0] === TAG.publish) this.#publish(client, message);
     else if (message[0] === TAG.names) this.#answerNames(client);
     else if (message[0] === TAG.begin || message[0] === TAG.cancel) client.close(); // it runs: they look again

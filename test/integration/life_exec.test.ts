@@ -1,6 +1,6 @@
 /** `exec`: a further process in a container that runs is in all that the container's own is in. */
 
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { onTerminal } from "../helpers/terminal.ts";
@@ -168,6 +168,57 @@ test("-it has a terminal of its own, of the caller's size, and Ctrl-C is for the
   session.close();
   expect(await ok("ps", "-q")).not.toBe("");
   await ok("rm", "-f", "term");
+});
+
+describe("-it on a terminal", () => {
+  const inTerm = (...options: string[]) =>
+    onTerminal(engine, ["exec", "-it", ...options, "held", "sh", "-c", "echo ready; exec cat"]);
+  const count = async () => (await ok("top", "held")).split("\n").length - 1;
+
+  test("is left by keys, and the command goes on; others are passed on", async () => {
+    await ok("run", "-d", "--name", "held", "busybox", "sleep", "1000");
+    for (const [options, keys] of [
+      [[], "\u0010\u0011"],
+      [["--detach-keys", "ctrl-a,d"], "\u0001d"],
+    ] as const) {
+      const session = inTerm(...options);
+      await session.waitForOutput(/ready/);
+      const before = await count();
+      session.type("typed\r");
+      await session.waitForOutput(/typed\r\ntyped/); // an echo, and cat's
+      session.type(keys);
+      const { exitCode, output } = await session.end();
+      expect([exitCode, output]).toEqual([1, expect.stringContaining("read escape sequence")]);
+      expect(await count()).toBe(before);
+    }
+    await ok("rm", "-f", "held");
+  });
+
+  test("ends with the terminal, or when its command line is killed", async () => {
+    await ok("run", "-d", "--name", "held", "busybox", "sleep", "1000");
+    for (const lose of ["close", "kill"] as const) {
+      const session = inTerm();
+      await session.waitForOutput(/ready/);
+      expect(await count()).toBe(2);
+      if (lose === "close") session.close();
+      else session.kill("SIGKILL");
+      await waitFor("the end of the command", async () => (await count()) === 1);
+      await session.end();
+    }
+    await ok("rm", "-f", "held");
+  });
+
+  test("passes signals on, and ends with the container", async () => {
+    await ok("run", "-d", "--name", "held", "busybox", "sleep", "1000");
+    const signalled = inTerm();
+    await signalled.waitForOutput(/ready/);
+    signalled.kill("SIGTERM");
+    expect((await signalled.end()).exitCode).toBe(143);
+    const last = inTerm();
+    await last.waitForOutput(/ready/);
+    await ok("rm", "-f", "held");
+    expect((await last.end()).exitCode).toBe(137);
+  });
 });
 
 test("a signal to the command line reaches the command", async () => {

@@ -9,6 +9,7 @@ export const command = defineCommand({
     detach: { type: "boolean", short: "d", description: "Leave when the command runs" },
     env: RUN_OPTIONS.env,
     "env-file": RUN_OPTIONS["env-file"],
+    "detach-keys": RUN_OPTIONS["detach-keys"],
     interactive: RUN_OPTIONS.interactive,
     privileged: { type: "boolean", description: "Give the command all capabilities" },
     tty: { type: "boolean", short: "t", description: "Give the command a terminal" },
@@ -21,7 +22,7 @@ export const command = defineCommand({
     max: Number.POSITIVE_INFINITY,
     complete: "container",
   },
-  rules: { stopAtPositional: true, later: { "detach-keys": "" } },
+  rules: { stopAtPositional: true },
   async run({ values, positionals: [container = "", ...args] }) {
     const env = composeEnvironment(values["env-file"], values.env);
     requireRoot("mydocker exec");
@@ -38,6 +39,10 @@ export const command = defineCommand({
       const { startMonitor } = await import("../../../engine/monitor_request.ts");
       startMonitor({ kind: "exec", container, request });
       return 0;
+    }
+    if (values.interactive && values.tty) {
+      const { execAttached } = await import("../../../engine/attach.ts");
+      return await execAttached(container, request, values["detach-keys"]);
     }
     const { execInContainer } = await import("../../../engine/lifecycle_exec.ts");
     const { statePaths } = await import("../../../paths.ts");
