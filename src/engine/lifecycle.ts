@@ -11,6 +11,7 @@ import type { CreatedContainer } from "./create.ts";
 import { recordContainerEvent } from "./events.ts";
 import type { RunOptions } from "./run_options.ts";
 import type { RunningContainer } from "./start.ts";
+import { recordVolumeUse } from "./volume_events.ts";
 
 /** What cannot be given back is not to hide how the command ended, or why it did not start. */
 export function cleanUp(undo: DisposableStack): void {
@@ -63,6 +64,7 @@ export function announce(
   const { remove } = record.options;
   const { init: _, restarting: __, ...said } = ownership.record;
   ownership.update({ ...said, remove, process: { ...identity, startedAt } });
+  recordVolumeUse(paths, record, "mount");
   recordContainerEvent(paths, record, "start");
 }
 
@@ -93,6 +95,7 @@ export function recordExit({ paths, store, record }: CreatedContainer, exit: Exi
     execDuration: String(Math.floor(seconds)),
     exitCode: String(exitCode),
   });
+  if (exit.error === undefined) recordVolumeUse(paths, record, "unmount");
   if (record.options.remove) return;
   try {
     store.writeExit(record.id, exit);

@@ -13,7 +13,7 @@ import { log } from "../log.ts";
 import type { Paths } from "../paths.ts";
 import { VolumeStore } from "../volumes/store.ts";
 import { containerCgroup } from "./container_cgroup.ts";
-import type { ExitRecord } from "./container_record.ts";
+import type { ContainerRecord, ExitRecord } from "./container_record.ts";
 import { ContainerStore } from "./container_store.ts";
 import { removeEtcFiles } from "./etc_files.ts";
 import { recordContainerEvent } from "./events.ts";
@@ -26,6 +26,7 @@ import {
   takeOrphans,
 } from "./ownership.ts";
 import { makeStateDirectories, markStateDirectories } from "./state_directories.ts";
+import { recordVolumeUse } from "./volume_events.ts";
 import { removeOwnVolumes } from "./volume_users.ts";
 
 type NetworkRelease = typeof import("../network/release.ts");
@@ -118,7 +119,7 @@ function finish(
     if (withVolumes && container !== undefined) removeOwnVolumes(paths, id, container);
     store.remove(id);
     if (container !== undefined) {
-      if (record?.process !== undefined) recordContainerEvent(paths, container, "die", DIED);
+      if (record?.process !== undefined) recordDeath(paths, container);
       recordContainerEvent(paths, container, "destroy");
     }
   } else if (!store.hasExit(id) && (record?.process !== undefined || store.hasStarted(id))) {
@@ -127,10 +128,15 @@ function finish(
     store.writeExit(id, exit);
     // Of one that waited to be started again that is known already.
     if (container !== undefined && record?.restarting === undefined) {
-      recordContainerEvent(paths, container, "die", DIED);
+      recordDeath(paths, container);
     }
   }
   ownership.release();
+}
+
+function recordDeath(paths: Paths, container: ContainerRecord): void {
+  recordContainerEvent(paths, container, "die", DIED);
+  recordVolumeUse(paths, container, "unmount");
 }
 
 const lost = (record: OwnerRecord | undefined): ExitRecord => ({

@@ -1,6 +1,7 @@
 /** Containers beside Docker's: `ps` and its filters, `inspect`, and what is said to bad input. */
 
 import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { join } from "node:path";
 import { leavesNothingBehind, useEngine } from "../helpers/cli.ts";
 import { Dockerd, IMAGE } from "../helpers/dockerd.ts";
 import { program, type Requirement, root, testIf } from "../helpers/requires.ts";
@@ -320,6 +321,48 @@ describe("run", () => {
   });
 });
 
+testIf(
+  requirements,
+  "events of volumes are Docker's, and where they are among others",
+  async () => {
+    const since = (Date.now() / 1000).toFixed(3);
+    await both(
+      ...["create", "--network", "none", "--name", "user", "-v", "used:/a:ro", "-v", "/anonymous"],
+      ...["-v", "/tmp:/bind", "--tmpfs", "/memory", "--mount", "type=volume,src=used2,dst=/b"],
+      ...[IMAGE, "sleep", "1000"],
+    );
+    await both("start", "user");
+    await both("restart", "-t", "0", "user");
+    await both("kill", "user");
+    await both("wait", "user").catch(() => undefined);
+    await both("cp", "user:/etc/hosts", join(engine.directory("copies"), "hosts"));
+    await both("rm", "-v", "user");
+    const actions = ["mount", "unmount", "create", "destroy", "start", "die"];
+    const told = async (run: (args: string[]) => Promise<{ out: string }>) => {
+      const { out } = await run([
+        ...["events", "--since", since, "--until", (Date.now() / 1000).toFixed(3)],
+        ...actions.flatMap((action) => ["-f", `event=${action}`]),
+        ...["-f", "type=volume", "-f", "type=container", "--format"],
+        '{{.Type}} {{.Action}} {{if eq .Type "volume"}}{{json .Actor.Attributes}}{{end}}',
+      ]);
+      // Docker tells of the volumes of one moment in any order.
+      const groups: string[][] = [];
+      let last = "";
+      for (const line of out.replaceAll(/[0-9a-f]{64}/g, "ID").split("\n")) {
+        const kind = line.split(" ", 2).join(" ");
+        if (kind !== last) groups.push([]);
+        groups.at(-1)?.push(line);
+        last = kind;
+      }
+      return groups.map((group) => [...new Set(group)].sort());
+    };
+    const docker = await told((args) => dockerd.docker(args));
+    expect(docker.flat().filter((line) => line.startsWith("volume mount"))).toHaveLength(9);
+    expect(await told((args) => engine.call(args))).toEqual(docker);
+    await both("volume", "rm", "used", "used2");
+  },
+);
+
 describe("bad input", () => {
   const nobody = ["start", "stop", "restart", "kill", "rm", "pause", "unpause", "wait", "logs"];
   const refused: string[][] = [
@@ -424,8 +467,7 @@ describe("bad input", () => {
     testIf(requirements, `${args.join(" ")} ends with Docker's exit code and a line`, async () => {
       const states = ["ps", "-a", "--format", "{{.Names}} {{.State}}"];
       const before = await engine.call(states);
-      const docker = await dockerd.docker(args);
-      const ours = await engine.call(args);
+      const [docker, ours] = await Promise.all([dockerd.docker(args), engine.call(args)]);
       expect([ours.exitCode, ours.out]).toEqual([docker.exitCode, docker.out]);
       expect(ours.err.split("\n")).toEqual([expect.stringMatching(/^mydocker: ./)]);
       expect((await engine.call(states)).out).toBe(before.out);

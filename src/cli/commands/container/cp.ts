@@ -49,7 +49,11 @@ export const command = defineCommand({
     const { size } = await copy(found, container, request);
     const { recordContainerEvent } = await import("../../../engine/events.ts");
     const action = from.container === undefined ? "extract-to-dir" : "archive-path";
-    recordContainerEvent(found.paths, recordOf(found), action);
+    const { recordVolumeUse } = await import("../../../engine/volume_events.ts");
+    const record = recordOf(found);
+    recordVolumeUse(found.paths, record, "mount");
+    recordContainerEvent(found.paths, record, action);
+    recordVolumeUse(found.paths, record, "unmount");
     const { isTerminal } = await import("../../../linux/tty.ts");
     if (values.quiet || to.path === "-" || !isTerminal(1)) return 0;
     const { humanSize } = await import("../../human.ts");
