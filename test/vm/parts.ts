@@ -12,6 +12,7 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     "test/integration/life_stats.test.ts": "newest",
     "test/vm/v2.test.ts": "",
     "test/vm/systemd.test.ts": "",
+    "test/vm/boot.test.ts": "",
   },
   doctor: {
     "test/integration/doctor.test.ts": "this machine|cgroups|stale|left behind",
